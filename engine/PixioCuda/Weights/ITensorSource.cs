@@ -1,0 +1,22 @@
+namespace PixioCuda.Weights;
+
+/// <summary>Where a model's tensors come from: checkpoint files, or a seed. Reads are positioned and may run on several threads
+/// at once; nothing is read before it is asked for.</summary>
+internal interface ITensorSource : IDisposable
+{
+    /// <summary>What to call this source in messages: a path, or "random:vitb16@0".</summary>
+    string Description { get; }
+
+    /// <summary>Every tensor there is, by its stored name.</summary>
+    IReadOnlyDictionary<string, TensorInfo> Tensors { get; }
+
+    /// <summary>Whether the values were made from a seed instead of trained.</summary>
+    bool IsRandom { get; }
+
+    /// <summary>Reads elements of a tensor as they are stored (little-endian).</summary>
+    /// <param name="tensor">One of <see cref="Tensors"/>.</param>
+    /// <param name="byteOffset">Where to begin, in bytes from the tensor's first element.</param>
+    /// <param name="destination">Filled completely.</param>
+    /// <exception cref="ModelFormatException">The file ends before the tensor does.</exception>
+    void ReadBytes(TensorInfo tensor, long byteOffset, Span<byte> destination);
+}
