@@ -1,0 +1,91 @@
+namespace PixioCuda.Cpu;
+
+/// <summary>What happens to a finished tile of a product.</summary>
+internal unsafe interface IEpilogue
+{
+    /// <summary>Takes a tile over.</summary>
+    /// <param name="tile">[rows, panel columns], may be overwritten.</param>
+    /// <param name="row">The tile's first row in the product.</param>
+    /// <param name="rows">The rows of the tile that exist.</param>
+    /// <param name="column">The tile's first column in the product.</param>
+    /// <param name="columns">The columns of the tile that exist.</param>
+    void Store(float* tile, int row, int rows, int column, int columns);
+}
+
+/// <summary>The memory in which a thread sums up a stripe of the product.</summary>
+internal static class GemmScratch
+{
+    /// <summary>The rows of A that a task goes through with one panel: their current chunk stays in the second-level cache
+    /// (264 x 256 floats are 264 KB), and 264 tokens of a 256 x 256 picture are exactly one block.</summary>
+    public const int BlockRows = 264;
+
+    public static int BlockRowsOf(int rows, CpuTarget target) => target.PadRows(Math.Min(rows, BlockRows));
+
+    /// <summary>The elements of one thread's stripe: [block rows, panel columns].</summary>
+    public static int StripeLength(int rows, CpuTarget target) => BlockRowsOf(rows, target) * target.PanelColumns;
+
+    public static long ByteCount(int rows, CpuTarget target) => (long)target.ThreadCount * StripeLength(rows, target) * sizeof(float);
+}
+
+/// <summary>product [m, n] = A [m, k] * weight [n, k] transposed. One task is one panel of the weight and one block of rows; each
+/// element is summed in chunks of 256 along k, in one order whatever the batch and the number of threads.</summary>
+internal sealed unsafe class Gemm<TKernel, TEpilogue>(CpuTarget target) : IParallelWork
+    where TKernel : IMicroKernel
+    where TEpilogue : struct, IEpilogue
+{
+    private MatrixView _a;
+    private PackedMatrix? _weight;
+    private float* _stripes;
+    private int _rows;
+    private int _blockRows;
+    private TEpilogue _epilogue;
+
+    /// <summary>Runs the product on the pool.</summary>
+    /// <param name="pool">Where to run.</param>
+    /// <param name="a">[m, k] in <see cref="CpuLayout.KChunked"/>.</param>
+    /// <param name="rows">m.</param>
+    /// <param name="weight">[n, k].</param>
+    /// <param name="stripes"><see cref="GemmScratch.ByteCount"/> bytes.</param>
+    /// <param name="epilogue">Takes the tiles.</param>
+    public void Run(WorkerPool pool, MatrixView a, int rows, PackedMatrix weight, float* stripes, TEpilogue epilogue)
+    {
+        _a = a;
+        _weight = weight;
+        _rows = rows;
+        _stripes = stripes;
+        _blockRows = GemmScratch.BlockRowsOf(rows, target);
+        _epilogue = epilogue;
+        pool.Run(this, weight.PanelCount * ((rows + _blockRows - 1) / _blockRows));
+    }
+
+    public void Execute(int task, int worker)
+    {
+        PackedMatrix weight = _weight!;
+        int panel = task % weight.PanelCount;
+        int firstRow = task / weight.PanelCount * _blockRows;
+        int endRow = Math.Min(firstRow + _blockRows, _rows);
+        float* stripe = _stripes + ((long)worker * GemmScratch.StripeLength(_rows, target));
+        float* b = weight.Panel(panel);
+        int chunks = KChunk.Count(weight.Depth);
+        for (int chunk = 0; chunk < chunks; chunk++)
+        {
+            int depth = KChunk.LengthOf(chunk, weight.Depth);
+            float* a = _a.Data + (chunk * _a.ChunkStride) + ((long)firstRow * KChunk.Length);
+            float* tile = stripe;
+            for (int row = firstRow; row < endRow; row += TKernel.Rows)
+            {
+                TKernel.Multiply(a, b, depth, tile, accumulate: chunk > 0);
+                if (chunk == chunks - 1)
+                {
+                    (int column, int columns) = weight.PanelRows(panel);
+                    _epilogue.Store(tile, row, Math.Min(TKernel.Rows, endRow - row), column, columns);
+                }
+
+                a += TKernel.Rows * KChunk.Length;
+                tile += TKernel.Rows * TKernel.Columns;
+            }
+
+            b += depth * TKernel.Columns;
+        }
+    }
+}

@@ -1,0 +1,58 @@
+using System.Numerics;
+
+namespace PixioCuda.Cpu;
+
+/// <summary>(x - mean) / sqrt(variance + eps) * weight + bias over the last dimension. The mean is taken before the squares, so that
+/// the large outliers of trained ViTs cost no accuracy.</summary>
+internal sealed unsafe class LayerNormStep(
+    CpuOperand input, CpuOperand output, AlignedBuffer weight, AlignedBuffer bias, float eps, int batch, int tokens, int firstToken,
+    int tokenCount) : CpuStep, IParallelWork
+{
+    // Small enough to share 264 rows out evenly, large enough for a task to be worth taking.
+    private const int RowsPerTask = 8;
+
+    private MatrixView _input;
+    private MatrixView _output;
+
+    public override void Run(WorkerPool pool, in CpuMemory memory)
+    {
+        _input = input.In(memory);
+        _output = output.In(memory);
+        pool.Run(this, ((batch * tokenCount) + RowsPerTask - 1) / RowsPerTask);
+    }
+
+    public void Execute(int task, int worker)
+    {
+        int end = Math.Min((task + 1) * RowsPerTask, batch * tokenCount);
+        for (int row = task * RowsPerTask; row < end; row++)
+            Normalise(_input.At((row / tokenCount * tokens) + firstToken + (row % tokenCount), 0), row);
+    }
+
+    private void Normalise(float* x, int row)
+    {
+        int columns = _input.Columns;
+        float mean = VectorMath.Sum(x, columns) / columns;
+        float variance = VectorMath.SumOfSquaredDistances(x, columns, mean) / columns;
+        float scale = 1 / MathF.Sqrt(variance + eps);
+        for (int column = 0; column < columns;)
+        {
+            int run = _output.RunLength(column);
+            NormaliseRun(x + column, mean, scale, weight.Floats + column, bias.Floats + column, _output.At(row, column), run);
+            column += run;
+        }
+    }
+
+    private static void NormaliseRun(float* x, float mean, float scale, float* weight, float* bias, float* y, int count)
+    {
+        Vector<float> means = new(mean), scales = new(scale);
+        int index = 0;
+        for (; index <= count - Vector<float>.Count; index += Vector<float>.Count)
+        {
+            Vector<float> normed = (Vector.Load(x + index) - means) * scales;
+            Vector.FusedMultiplyAdd(normed, Vector.Load(weight + index), Vector.Load(bias + index)).Store(y + index);
+        }
+
+        for (; index < count; index++)
+            y[index] = float.FusedMultiplyAdd((x[index] - mean) * scale, weight[index], bias[index]);
+    }
+}

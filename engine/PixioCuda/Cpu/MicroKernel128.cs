@@ -1,0 +1,77 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace PixioCuda.Cpu;
+
+/// <summary>The 6 x 8 tile for 128-bit vectors: 12 accumulators, two of B and one of A fill 15 of SSE's 16 registers and half of NEON's 32.</summary>
+internal readonly unsafe struct MicroKernel128 : IMicroKernel
+{
+    public static int Rows => 6;
+
+    public static int Columns => 2 * Vector128<float>.Count;
+
+    // Written out row by row: the accumulators must be locals for the compiler to keep them in registers.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Multiply(float* a, float* b, int depth, float* tile, bool accumulate)
+    {
+        Vector128<float> c0a = Vector128<float>.Zero, c0b = Vector128<float>.Zero;
+        Vector128<float> c1a = Vector128<float>.Zero, c1b = Vector128<float>.Zero;
+        Vector128<float> c2a = Vector128<float>.Zero, c2b = Vector128<float>.Zero;
+        Vector128<float> c3a = Vector128<float>.Zero, c3b = Vector128<float>.Zero;
+        Vector128<float> c4a = Vector128<float>.Zero, c4b = Vector128<float>.Zero;
+        Vector128<float> c5a = Vector128<float>.Zero, c5b = Vector128<float>.Zero;
+
+        for (float* end = a + depth; a < end; a++)
+        {
+            Vector128<float> b0 = Vector128.Load(b), b1 = Vector128.Load(b + Vector128<float>.Count), x;
+            x = Vector128.Create(*a);
+            c0a = Vector128.FusedMultiplyAdd(x, b0, c0a);
+            c0b = Vector128.FusedMultiplyAdd(x, b1, c0b);
+            x = Vector128.Create(a[KChunk.Length]);
+            c1a = Vector128.FusedMultiplyAdd(x, b0, c1a);
+            c1b = Vector128.FusedMultiplyAdd(x, b1, c1b);
+            x = Vector128.Create(a[2 * KChunk.Length]);
+            c2a = Vector128.FusedMultiplyAdd(x, b0, c2a);
+            c2b = Vector128.FusedMultiplyAdd(x, b1, c2b);
+            x = Vector128.Create(a[3 * KChunk.Length]);
+            c3a = Vector128.FusedMultiplyAdd(x, b0, c3a);
+            c3b = Vector128.FusedMultiplyAdd(x, b1, c3b);
+            x = Vector128.Create(a[4 * KChunk.Length]);
+            c4a = Vector128.FusedMultiplyAdd(x, b0, c4a);
+            c4b = Vector128.FusedMultiplyAdd(x, b1, c4b);
+            x = Vector128.Create(a[5 * KChunk.Length]);
+            c5a = Vector128.FusedMultiplyAdd(x, b0, c5a);
+            c5b = Vector128.FusedMultiplyAdd(x, b1, c5b);
+            b += 2 * Vector128<float>.Count;
+        }
+
+        if (accumulate)
+        {
+            c0a += Vector128.Load(tile);
+            c0b += Vector128.Load(tile + Vector128<float>.Count);
+            c1a += Vector128.Load(tile + (2 * Vector128<float>.Count));
+            c1b += Vector128.Load(tile + (3 * Vector128<float>.Count));
+            c2a += Vector128.Load(tile + (4 * Vector128<float>.Count));
+            c2b += Vector128.Load(tile + (5 * Vector128<float>.Count));
+            c3a += Vector128.Load(tile + (6 * Vector128<float>.Count));
+            c3b += Vector128.Load(tile + (7 * Vector128<float>.Count));
+            c4a += Vector128.Load(tile + (8 * Vector128<float>.Count));
+            c4b += Vector128.Load(tile + (9 * Vector128<float>.Count));
+            c5a += Vector128.Load(tile + (10 * Vector128<float>.Count));
+            c5b += Vector128.Load(tile + (11 * Vector128<float>.Count));
+        }
+
+        c0a.Store(tile);
+        c0b.Store(tile + Vector128<float>.Count);
+        c1a.Store(tile + (2 * Vector128<float>.Count));
+        c1b.Store(tile + (3 * Vector128<float>.Count));
+        c2a.Store(tile + (4 * Vector128<float>.Count));
+        c2b.Store(tile + (5 * Vector128<float>.Count));
+        c3a.Store(tile + (6 * Vector128<float>.Count));
+        c3b.Store(tile + (7 * Vector128<float>.Count));
+        c4a.Store(tile + (8 * Vector128<float>.Count));
+        c4b.Store(tile + (9 * Vector128<float>.Count));
+        c5a.Store(tile + (10 * Vector128<float>.Count));
+        c5b.Store(tile + (11 * Vector128<float>.Count));
+    }
+}

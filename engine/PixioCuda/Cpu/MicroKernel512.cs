@@ -1,0 +1,125 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace PixioCuda.Cpu;
+
+/// <summary>The 12 x 32 tile for 512-bit vectors: 24 accumulators, two of B and one of A fill 27 of the 32 registers.</summary>
+internal readonly unsafe struct MicroKernel512 : IMicroKernel
+{
+    public static int Rows => 12;
+
+    public static int Columns => 2 * Vector512<float>.Count;
+
+    // Written out row by row: the accumulators must be locals for the compiler to keep them in registers.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Multiply(float* a, float* b, int depth, float* tile, bool accumulate)
+    {
+        Vector512<float> c0a = Vector512<float>.Zero, c0b = Vector512<float>.Zero;
+        Vector512<float> c1a = Vector512<float>.Zero, c1b = Vector512<float>.Zero;
+        Vector512<float> c2a = Vector512<float>.Zero, c2b = Vector512<float>.Zero;
+        Vector512<float> c3a = Vector512<float>.Zero, c3b = Vector512<float>.Zero;
+        Vector512<float> c4a = Vector512<float>.Zero, c4b = Vector512<float>.Zero;
+        Vector512<float> c5a = Vector512<float>.Zero, c5b = Vector512<float>.Zero;
+        Vector512<float> c6a = Vector512<float>.Zero, c6b = Vector512<float>.Zero;
+        Vector512<float> c7a = Vector512<float>.Zero, c7b = Vector512<float>.Zero;
+        Vector512<float> c8a = Vector512<float>.Zero, c8b = Vector512<float>.Zero;
+        Vector512<float> c9a = Vector512<float>.Zero, c9b = Vector512<float>.Zero;
+        Vector512<float> c10a = Vector512<float>.Zero, c10b = Vector512<float>.Zero;
+        Vector512<float> c11a = Vector512<float>.Zero, c11b = Vector512<float>.Zero;
+
+        for (float* end = a + depth; a < end; a++)
+        {
+            Vector512<float> b0 = Vector512.Load(b), b1 = Vector512.Load(b + Vector512<float>.Count), x;
+            x = Vector512.Create(*a);
+            c0a = Vector512.FusedMultiplyAdd(x, b0, c0a);
+            c0b = Vector512.FusedMultiplyAdd(x, b1, c0b);
+            x = Vector512.Create(a[KChunk.Length]);
+            c1a = Vector512.FusedMultiplyAdd(x, b0, c1a);
+            c1b = Vector512.FusedMultiplyAdd(x, b1, c1b);
+            x = Vector512.Create(a[2 * KChunk.Length]);
+            c2a = Vector512.FusedMultiplyAdd(x, b0, c2a);
+            c2b = Vector512.FusedMultiplyAdd(x, b1, c2b);
+            x = Vector512.Create(a[3 * KChunk.Length]);
+            c3a = Vector512.FusedMultiplyAdd(x, b0, c3a);
+            c3b = Vector512.FusedMultiplyAdd(x, b1, c3b);
+            x = Vector512.Create(a[4 * KChunk.Length]);
+            c4a = Vector512.FusedMultiplyAdd(x, b0, c4a);
+            c4b = Vector512.FusedMultiplyAdd(x, b1, c4b);
+            x = Vector512.Create(a[5 * KChunk.Length]);
+            c5a = Vector512.FusedMultiplyAdd(x, b0, c5a);
+            c5b = Vector512.FusedMultiplyAdd(x, b1, c5b);
+            x = Vector512.Create(a[6 * KChunk.Length]);
+            c6a = Vector512.FusedMultiplyAdd(x, b0, c6a);
+            c6b = Vector512.FusedMultiplyAdd(x, b1, c6b);
+            x = Vector512.Create(a[7 * KChunk.Length]);
+            c7a = Vector512.FusedMultiplyAdd(x, b0, c7a);
+            c7b = Vector512.FusedMultiplyAdd(x, b1, c7b);
+            x = Vector512.Create(a[8 * KChunk.Length]);
+            c8a = Vector512.FusedMultiplyAdd(x, b0, c8a);
+            c8b = Vector512.FusedMultiplyAdd(x, b1, c8b);
+            x = Vector512.Create(a[9 * KChunk.Length]);
+            c9a = Vector512.FusedMultiplyAdd(x, b0, c9a);
+            c9b = Vector512.FusedMultiplyAdd(x, b1, c9b);
+            x = Vector512.Create(a[10 * KChunk.Length]);
+            c10a = Vector512.FusedMultiplyAdd(x, b0, c10a);
+            c10b = Vector512.FusedMultiplyAdd(x, b1, c10b);
+            x = Vector512.Create(a[11 * KChunk.Length]);
+            c11a = Vector512.FusedMultiplyAdd(x, b0, c11a);
+            c11b = Vector512.FusedMultiplyAdd(x, b1, c11b);
+            b += 2 * Vector512<float>.Count;
+        }
+
+        if (accumulate)
+        {
+            c0a += Vector512.Load(tile);
+            c0b += Vector512.Load(tile + Vector512<float>.Count);
+            c1a += Vector512.Load(tile + (2 * Vector512<float>.Count));
+            c1b += Vector512.Load(tile + (3 * Vector512<float>.Count));
+            c2a += Vector512.Load(tile + (4 * Vector512<float>.Count));
+            c2b += Vector512.Load(tile + (5 * Vector512<float>.Count));
+            c3a += Vector512.Load(tile + (6 * Vector512<float>.Count));
+            c3b += Vector512.Load(tile + (7 * Vector512<float>.Count));
+            c4a += Vector512.Load(tile + (8 * Vector512<float>.Count));
+            c4b += Vector512.Load(tile + (9 * Vector512<float>.Count));
+            c5a += Vector512.Load(tile + (10 * Vector512<float>.Count));
+            c5b += Vector512.Load(tile + (11 * Vector512<float>.Count));
+            c6a += Vector512.Load(tile + (12 * Vector512<float>.Count));
+            c6b += Vector512.Load(tile + (13 * Vector512<float>.Count));
+            c7a += Vector512.Load(tile + (14 * Vector512<float>.Count));
+            c7b += Vector512.Load(tile + (15 * Vector512<float>.Count));
+            c8a += Vector512.Load(tile + (16 * Vector512<float>.Count));
+            c8b += Vector512.Load(tile + (17 * Vector512<float>.Count));
+            c9a += Vector512.Load(tile + (18 * Vector512<float>.Count));
+            c9b += Vector512.Load(tile + (19 * Vector512<float>.Count));
+            c10a += Vector512.Load(tile + (20 * Vector512<float>.Count));
+            c10b += Vector512.Load(tile + (21 * Vector512<float>.Count));
+            c11a += Vector512.Load(tile + (22 * Vector512<float>.Count));
+            c11b += Vector512.Load(tile + (23 * Vector512<float>.Count));
+        }
+
+        c0a.Store(tile);
+        c0b.Store(tile + Vector512<float>.Count);
+        c1a.Store(tile + (2 * Vector512<float>.Count));
+        c1b.Store(tile + (3 * Vector512<float>.Count));
+        c2a.Store(tile + (4 * Vector512<float>.Count));
+        c2b.Store(tile + (5 * Vector512<float>.Count));
+        c3a.Store(tile + (6 * Vector512<float>.Count));
+        c3b.Store(tile + (7 * Vector512<float>.Count));
+        c4a.Store(tile + (8 * Vector512<float>.Count));
+        c4b.Store(tile + (9 * Vector512<float>.Count));
+        c5a.Store(tile + (10 * Vector512<float>.Count));
+        c5b.Store(tile + (11 * Vector512<float>.Count));
+        c6a.Store(tile + (12 * Vector512<float>.Count));
+        c6b.Store(tile + (13 * Vector512<float>.Count));
+        c7a.Store(tile + (14 * Vector512<float>.Count));
+        c7b.Store(tile + (15 * Vector512<float>.Count));
+        c8a.Store(tile + (16 * Vector512<float>.Count));
+        c8b.Store(tile + (17 * Vector512<float>.Count));
+        c9a.Store(tile + (18 * Vector512<float>.Count));
+        c9b.Store(tile + (19 * Vector512<float>.Count));
+        c10a.Store(tile + (20 * Vector512<float>.Count));
+        c10b.Store(tile + (21 * Vector512<float>.Count));
+        c11a.Store(tile + (22 * Vector512<float>.Count));
+        c11b.Store(tile + (23 * Vector512<float>.Count));
+    }
+}

@@ -1,0 +1,111 @@
+using System.Numerics;
+using PixioCuda.Graph;
+
+namespace PixioCuda.Cpu;
+
+/// <summary>Cuts pictures into patches, projects them, and sets class tokens before them; bias and positions are added on the way.</summary>
+internal sealed unsafe class PatchEmbedStep<TKernel>(
+    CpuTarget target, PixioConfig config, InputShape shape, PackedMatrix weight, AlignedBuffer bias, AlignedBuffer classTokens,
+    AlignedBuffer positions, CpuOperand input, CpuOperand output, long scratchOffset) : CpuStep, IParallelWork
+    where TKernel : IMicroKernel
+{
+    private readonly ImageSize _grid = config.GridFor(shape.Size);
+    private readonly Gemm<TKernel, PatchEpilogue> _gemm = new(target);
+    private float* _pixels;
+    private MatrixView _patches;
+    private MatrixView _output;
+
+    private int Patches => (int)_grid.Area;
+
+    public override void Run(WorkerPool pool, in CpuMemory memory)
+    {
+        int rows = shape.Batch * Patches;
+        byte* scratch = memory.Arena + scratchOffset;
+        _pixels = input.In(memory).Data;
+        _output = output.In(memory);
+        _patches = new MatrixView((float*)scratch, target.PadRows(rows), config.PatchElements, CpuLayout.KChunked);
+        pool.Run(this, shape.Batch * _grid.Height);
+        float* stripes = (float*)(scratch + PatchEmbedStep.PatchesByteCount(rows, config, target));
+        PatchEpilogue epilogue = new(bias.Floats, positions.Floats, _output, Patches, config.ClassTokens, target.PanelColumns);
+        _gemm.Run(pool, _patches, rows, weight, stripes, epilogue);
+    }
+
+    /// <summary>Unfolds one row of patches of one picture; with the first row goes the picture's class tokens.</summary>
+    public void Execute(int task, int worker)
+    {
+        int picture = task / _grid.Height, gridRow = task % _grid.Height;
+        ImageSize patch = config.PatchSize;
+        for (int gridColumn = 0; gridColumn < _grid.Width; gridColumn++)
+        {
+            int row = (task * _grid.Width) + gridColumn;
+            for (int channel = 0; channel < config.Channels; channel++)
+            {
+                long plane = ((long)picture * config.Channels) + channel;
+                for (int y = 0; y < patch.Height; y++)
+                {
+                    long line = (plane * shape.Size.Height) + (gridRow * patch.Height) + y;
+                    float* pixels = _pixels + (line * shape.Size.Width) + (gridColumn * patch.Width);
+                    _patches.Write(row, ((channel * patch.Height) + y) * patch.Width, new ReadOnlySpan<float>(pixels, patch.Width));
+                }
+            }
+        }
+
+        if (gridRow == 0)
+            WriteClassTokens(picture);
+    }
+
+    private void WriteClassTokens(int picture)
+    {
+        int hiddenSize = config.HiddenSize;
+        for (int token = 0; token < config.ClassTokens; token++)
+        {
+            float* to = _output.At((picture * (config.ClassTokens + Patches)) + token, 0);
+            for (int column = 0; column < hiddenSize; column++)
+            {
+                int index = (token * hiddenSize) + column;
+                to[column] = classTokens.Floats[index] + positions.Floats[index];
+            }
+        }
+    }
+}
+
+/// <summary>What the patch embedding needs in the arena.</summary>
+internal static class PatchEmbedStep
+{
+    public static long ScratchByteCount(PatchEmbedOp op, EncoderGraph graph, CpuTarget target)
+    {
+        int rows = checked(graph.Shape.Batch * (int)op.Grid.Area);
+        return checked(PatchesByteCount(rows, graph.Config, target) + GemmScratch.ByteCount(rows, target));
+    }
+
+    /// <summary>The unfolded patches [B * P, C * p * p].</summary>
+    public static long PatchesByteCount(int rows, PixioConfig config, CpuTarget target) =>
+        checked(MatrixView.ElementCount(target.PadRows(rows), config.PatchElements, CpuLayout.KChunked) * sizeof(float));
+}
+
+/// <summary>Adds bias and position to a projected patch and puts it behind its picture's class tokens.</summary>
+internal readonly unsafe struct PatchEpilogue(
+    float* bias, float* positions, MatrixView output, int patches, int classTokens, int panelColumns) : IEpilogue
+{
+    private readonly float* _bias = bias;
+    private readonly float* _positions = positions;
+    private readonly MatrixView _output = output;
+    private readonly int _patches = patches;
+    private readonly int _classTokens = classTokens;
+    private readonly int _panelColumns = panelColumns;
+
+    public void Store(float* tile, int row, int rows, int column, int columns)
+    {
+        for (int index = 0; index < rows; index++, tile += _panelColumns)
+        {
+            int picture = (row + index) / _patches, token = _classTokens + ((row + index) % _patches);
+            float* position = _positions + ((long)token * _output.Columns) + column;
+            float* to = _output.At((picture * (_classTokens + _patches)) + token, column);
+            int lane = 0;
+            for (; lane <= columns - Vector<float>.Count; lane += Vector<float>.Count)
+                (Vector.Load(tile + lane) + Vector.Load(_bias + column + lane) + Vector.Load(position + lane)).Store(to + lane);
+            for (; lane < columns; lane++)
+                to[lane] = tile[lane] + _bias[column + lane] + position[lane];
+        }
+    }
+}
