@@ -1,3 +1,5 @@
+using System.Collections.ObjectModel;
+
 namespace PixioCuda.Weights;
 
 /// <summary>Where a model's tensors come from: checkpoint files, or a seed. Reads are positioned and may run on several threads
@@ -9,6 +11,10 @@ internal interface ITensorSource : IDisposable
 
     /// <summary>Every tensor there is, by its stored name.</summary>
     IReadOnlyDictionary<string, TensorInfo> Tensors { get; }
+
+    /// <summary>The names of the tensors that are there but whose type is none of <see cref="DType"/>, with that type's name. They are
+    /// no fault until the model asks for one.</summary>
+    IReadOnlyDictionary<string, string> UnsupportedTensors => ReadOnlyDictionary<string, string>.Empty;
 
     /// <summary>Whether the values were made from a seed instead of trained.</summary>
     bool IsRandom { get; }

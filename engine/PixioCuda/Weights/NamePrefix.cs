@@ -1,0 +1,43 @@
+using System.Runtime.InteropServices;
+
+namespace PixioCuda.Weights;
+
+/// <summary>The prefix that a wrapping model puts before the encoder's names, such as "pixio." or "backbone.".</summary>
+internal static class NamePrefix
+{
+    /// <summary>Finds the prefix under which most of the expected names are stored: empty, or ending with a dot. Of equals, the shortest.</summary>
+    /// <param name="stored">The names that a checkpoint holds.</param>
+    /// <param name="expected">The names that the encoder needs.</param>
+    /// <param name="description">The checkpoint, for messages.</param>
+    /// <exception cref="ModelFormatException">Two prefixes hold a whole encoder each, so that the choice would be a guess.</exception>
+    public static string Find(IEnumerable<string> stored, IReadOnlySet<string> expected, string description)
+    {
+        int longest = expected.Max(name => name.Length);
+        Dictionary<string, int> matches = [];
+        foreach (string name in stored)
+        {
+            // From the end of the name, and no further than an expected name reaches: a hostile name can be 100 MB of dots.
+            for (int start = name.Length; start >= 0 && name.Length - start <= longest; start = PreviousStart(name, start))
+            {
+                if (expected.Contains(HuggingFaceNames.Canonical(name.AsSpan(start))))
+                    CollectionsMarshal.GetValueRefOrAddDefault(matches, name[..start], out _)++;
+            }
+        }
+
+        string[] whole = [.. matches.Where(match => match.Value >= expected.Count).Select(match => match.Key).Order(StringComparer.Ordinal)];
+        if (whole.Length > 1)
+        {
+            throw new ModelFormatException($"The checkpoint '{description}' holds {whole.Length} whole encoders, under the prefixes "
+                + $"{MessageText.List([.. whole.Select(MessageText.Quote)])}: keep the one that is meant and remove the others.");
+        }
+
+        return matches.Count == 0
+            ? ""
+            : matches.OrderByDescending(match => match.Value).ThenBy(match => match.Key.Length).ThenBy(match => match.Key, StringComparer.Ordinal)
+                .First().Key;
+    }
+
+    // Parts of a name begin after a dot, the first one at 0.
+    private static int PreviousStart(string name, int start)
+        => start == 0 ? -1 : start == 1 ? 0 : name.LastIndexOf('.', start - 2) + 1;
+}

@@ -1,0 +1,33 @@
+using System.Text.Json;
+
+namespace PixioCuda.Weights;
+
+/// <summary>What <see cref="Utf8JsonReader"/> leaves to its caller when the text is not trusted.</summary>
+internal static class StrictJson
+{
+    /// <summary>The string or property name at the reader, unescaped.</summary>
+    /// <exception cref="JsonException">The string holds half of a surrogate pair, which the reader itself reports as misuse.</exception>
+    public static string GetText(ref this Utf8JsonReader reader)
+    {
+        try
+        {
+            return reader.GetString()!;
+        }
+        catch (InvalidOperationException exception)
+        {
+            throw new JsonException("A string is not valid Unicode.", exception);
+        }
+    }
+
+    /// <summary>A token's kind in a reader's words.</summary>
+    public static string Describe(this JsonTokenType token) => token switch
+    {
+        JsonTokenType.StartObject => "an object",
+        JsonTokenType.StartArray => "an array",
+        JsonTokenType.String => "a string",
+        JsonTokenType.Number => "a number",
+        JsonTokenType.True or JsonTokenType.False => "a truth value",
+        JsonTokenType.Null => "null",
+        _ => "something else",
+    };
+}

@@ -1,0 +1,122 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+
+namespace PixioCuda.Weights;
+
+/// <summary>Stored elements (little-endian) to and from float32.</summary>
+internal static class TensorConversion
+{
+    // 2^112: what separates the exponent biases of binary32 (127) and binary16 (15).
+    private const float HalfScale = 5.192296858534828e33f;
+
+    /// <summary>Widens stored elements; exact, and a NaN stays a NaN of the same sign.</summary>
+    /// <param name="dtype">What is stored.</param>
+    /// <param name="source">As many elements as the destination takes; may be the upper end of the destination itself.</param>
+    /// <param name="destination">Filled completely.</param>
+    public static void ToFloat32(DType dtype, ReadOnlySpan<byte> source, Span<float> destination)
+    {
+        CheckLengths(dtype, source.Length, destination.Length);
+        switch (dtype)
+        {
+            case DType.F32:
+                source.CopyTo(MemoryMarshal.AsBytes(destination));
+                break;
+            case DType.BF16:
+                WidenBFloat16(MemoryMarshal.Cast<byte, ushort>(source), destination);
+                break;
+            default:
+                WidenFloat16(MemoryMarshal.Cast<byte, ushort>(source), destination);
+                break;
+        }
+    }
+
+    /// <summary>Narrows to the stored type: to nearest, ties to even, too large becomes infinity, a NaN stays a NaN.</summary>
+    /// <param name="dtype">What to store.</param>
+    /// <param name="source">The values.</param>
+    /// <param name="destination">Takes as many elements as there are values; filled completely.</param>
+    public static void FromFloat32(DType dtype, ReadOnlySpan<float> source, Span<byte> destination)
+    {
+        CheckLengths(dtype, destination.Length, source.Length);
+        switch (dtype)
+        {
+            case DType.F32:
+                MemoryMarshal.AsBytes(source).CopyTo(destination);
+                break;
+            case DType.BF16:
+                NarrowToBFloat16(source, MemoryMarshal.Cast<byte, ushort>(destination));
+                break;
+            default:
+                Span<Half> halves = MemoryMarshal.Cast<byte, Half>(destination);
+                for (int i = 0; i < source.Length; i++)
+                    halves[i] = (Half)source[i];
+                break;
+        }
+    }
+
+    private static void CheckLengths(DType dtype, int byteCount, int elementCount)
+    {
+        if ((long)elementCount * dtype.ElementBytes() != byteCount)
+            throw new ArgumentException($"{byteCount} bytes are not {elementCount} elements of {dtype}.");
+    }
+
+    // Both loops below load a block before they store it and go upwards: that is what lets the source be the upper half of the
+    // destination, where element i is stored at byte 4 i and lies at byte 2 n + 2 i.
+    private static void WidenBFloat16(ReadOnlySpan<ushort> source, Span<float> destination)
+    {
+        ref ushort from = ref MemoryMarshal.GetReference(source);
+        ref float to = ref MemoryMarshal.GetReference(destination);
+        int i = 0;
+        for (; i <= source.Length - Vector<ushort>.Count; i += Vector<ushort>.Count)
+        {
+            Vector.Widen(Vector.LoadUnsafe(ref from, (nuint)i), out Vector<uint> low, out Vector<uint> high);
+            Vector.AsVectorSingle(low << 16).StoreUnsafe(ref to, (nuint)i);
+            Vector.AsVectorSingle(high << 16).StoreUnsafe(ref to, (nuint)(i + Vector<uint>.Count));
+        }
+
+        for (; i < source.Length; i++)
+            destination[i] = BitConverter.UInt32BitsToSingle((uint)source[i] << 16);
+    }
+
+    private static void WidenFloat16(ReadOnlySpan<ushort> source, Span<float> destination)
+    {
+        ref ushort from = ref MemoryMarshal.GetReference(source);
+        ref float to = ref MemoryMarshal.GetReference(destination);
+        int i = 0;
+        for (; i <= source.Length - Vector<ushort>.Count; i += Vector<ushort>.Count)
+        {
+            Vector.Widen(Vector.LoadUnsafe(ref from, (nuint)i), out Vector<uint> low, out Vector<uint> high);
+            WidenFloat16(low).StoreUnsafe(ref to, (nuint)i);
+            WidenFloat16(high).StoreUnsafe(ref to, (nuint)(i + Vector<uint>.Count));
+        }
+
+        for (; i < source.Length; i++)
+            destination[i] = WidenFloat16(new Vector<uint>(source[i]))[0];
+    }
+
+    /// <summary>Binary16 bits, one to a lane: the fields are moved to their places and the exponent is mended by an exact multiplication,
+    /// which also normalises subnormals; the all-ones exponent of infinities and NaNs is put in by hand.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector<float> WidenFloat16(Vector<uint> bits)
+    {
+        Vector<uint> magnitude = bits & new Vector<uint>(0x7FFF);
+        Vector<uint> sign = (bits & new Vector<uint>(0x8000)) << 16;
+        Vector<uint> shifted = magnitude << 13;
+        Vector<uint> finite = Vector.AsVectorUInt32(Vector.AsVectorSingle(shifted) * new Vector<float>(HalfScale));
+        Vector<uint> special = shifted | new Vector<uint>(0x7F80_0000);
+        Vector<uint> isFinite = Vector.LessThan(magnitude, new Vector<uint>(0x7C00));
+        return Vector.AsVectorSingle(Vector.ConditionalSelect(isFinite, finite, special) | sign);
+    }
+
+    private static void NarrowToBFloat16(ReadOnlySpan<float> source, Span<ushort> destination)
+    {
+        for (int i = 0; i < source.Length; i++)
+        {
+            uint bits = BitConverter.SingleToUInt32Bits(source[i]);
+            // Adding just under half a unit, and one more where the kept part is odd, carries exactly when rounding goes up. A NaN must
+            // not carry into an infinity: it is cut off and made quiet.
+            uint rounded = bits + 0x7FFF + ((bits >> 16) & 1);
+            destination[i] = (ushort)((bits & 0x7FFF_FFFF) > 0x7F80_0000 ? (bits >> 16) | 0x40 : rounded >> 16);
+        }
+    }
+}
