@@ -32,4 +32,18 @@ internal sealed record EncoderDimensions
 
     /// <summary>The width of the MLP's inner layer; a fraction is cut off, as the model's code does it.</summary>
     public int MlpSize => checked((int)(HiddenSize * MlpRatio));
+
+    /// <summary>The dimensions of a config.</summary>
+    public static EncoderDimensions Of(PixioConfig config) => new()
+    {
+        HiddenSize = config.HiddenSize,
+        LayerCount = config.HiddenLayers,
+        MlpRatio = config.MlpRatio,
+        PatchHeight = config.PatchSize.Height,
+        PatchWidth = config.PatchSize.Width,
+        ChannelCount = config.Channels,
+        ClassTokenCount = config.ClassTokens,
+        PositionCount = config.PositionCount,
+        QkvBias = config.QkvBias,
+    };
 }

@@ -1,0 +1,47 @@
+namespace PixioCuda;
+
+/// <summary>Memory for the outputs of a plan; made once, filled by any number of runs.</summary>
+public sealed class EncoderOutputs
+{
+    private readonly float[] _values;
+
+    internal EncoderOutputs(EncoderPlan plan)
+    {
+        if (plan.OutputLength > Array.MaxLength)
+        {
+            throw new ArgumentException(
+                $"The outputs of a batch of {plan.Shape} have {plan.OutputLength:N0} elements, more than one array holds. Use a smaller batch or fewer taps.",
+                nameof(plan));
+        }
+
+        Plan = plan;
+        _values = new float[plan.OutputLength];
+    }
+
+    /// <summary>The plan that these outputs belong to.</summary>
+    public EncoderPlan Plan { get; }
+
+    /// <summary>All outputs end to end.</summary>
+    public Span<float> Values => _values;
+
+    /// <summary>One output's elements, row-major.</summary>
+    /// <param name="name">One of the names in <see cref="EncoderPlan.Outputs"/>.</param>
+    /// <exception cref="ArgumentException">The plan has no such output; the message lists those it has.</exception>
+    public Memory<float> this[string name]
+    {
+        get
+        {
+            EncoderOutputInfo info = Find(name);
+            return _values.AsMemory((int)info.Offset, (int)info.Length);
+        }
+    }
+
+    /// <summary>One output's dimensions, outermost first.</summary>
+    /// <param name="name">One of the names in <see cref="EncoderPlan.Outputs"/>.</param>
+    /// <exception cref="ArgumentException">The plan has no such output; the message lists those it has.</exception>
+    public IReadOnlyList<int> ShapeOf(string name) => Find(name).Shape;
+
+    private EncoderOutputInfo Find(string name) => Plan.Outputs.FirstOrDefault(output => output.Name == name)
+        ?? throw new ArgumentException(
+            $"There is no output '{name}' here: this plan computes {string.Join(", ", Plan.Outputs.Select(output => output.Name))}.", nameof(name));
+}

@@ -1,0 +1,57 @@
+using PixioCuda.Graph;
+
+namespace PixioCuda;
+
+/// <summary>An output of a plan.</summary>
+/// <param name="Name">The name in transformers: "last_hidden_state", "pooler_output", "hidden_states.8", "attentions.0", "feature_maps.stage8";
+/// or "cls_raw_mean", "cls_concat", "dense_2d".</param>
+/// <param name="Shape">Dimensions, outermost (the batch) first.</param>
+/// <param name="Offset">Where it begins in the memory that holds all outputs end to end, in elements.</param>
+public sealed record EncoderOutputInfo(string Name, IReadOnlyList<int> Shape, long Offset)
+{
+    /// <summary>The number of elements: the product of <see cref="Shape"/>.</summary>
+    public long Length { get; } = Shape.Aggregate(1L, (product, dimension) => product * dimension);
+}
+
+/// <summary>A model's work for one input shape and one set of taps, prepared once and run any number of times, from any thread.
+/// A run with a plan allocates no managed memory.</summary>
+public sealed class EncoderPlan
+{
+    private readonly EncoderGraph _graph;
+    private readonly MemoryPlan _memoryPlan;
+
+    internal EncoderPlan(PixioModel model, EncoderTaps taps, EncoderGraph graph, MemoryPlan memoryPlan, IEncoderExecutable executable)
+    {
+        _graph = graph;
+        _memoryPlan = memoryPlan;
+        Model = model;
+        Taps = taps;
+        Executable = executable;
+        Outputs = [.. graph.Outputs.Select(output => new EncoderOutputInfo(output.Name, output.Tensor.Shape, output.Offset))];
+    }
+
+    /// <summary>The input that the plan takes.</summary>
+    public InputShape Shape => _graph.Shape;
+
+    /// <summary>What the plan computes.</summary>
+    public EncoderTaps Taps { get; }
+
+    /// <summary>The outputs, in the order in which they lie in the caller's memory.</summary>
+    public IReadOnlyList<EncoderOutputInfo> Outputs { get; }
+
+    /// <summary>The float32 elements of the input: B * C * H * W.</summary>
+    public long InputLength => _graph.Input.ElementCount;
+
+    /// <summary>The float32 elements of all outputs together.</summary>
+    public long OutputLength => _graph.OutputLength;
+
+    /// <summary>The bytes that intermediate results take while the plan runs.</summary>
+    public long ArenaByteCount => _memoryPlan.ArenaByteCount;
+
+    internal PixioModel Model { get; }
+
+    internal IEncoderExecutable Executable { get; }
+
+    /// <summary>The memory plan as text: offset, size and lifetime of every intermediate result.</summary>
+    public string DescribeMemory() => _memoryPlan.Describe();
+}

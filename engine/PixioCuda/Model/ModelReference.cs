@@ -1,0 +1,61 @@
+using System.Globalization;
+using PixioCuda.Weights;
+
+namespace PixioCuda;
+
+/// <summary>What a user means by a model: a checkpoint folder (or its safetensors file), or <c>random:PRESET[@SEED]</c>.</summary>
+internal static class ModelReference
+{
+    private const string RandomPrefix = "random:";
+
+    /// <summary>Reads the config and opens the weights; no weight is read yet.</summary>
+    /// <exception cref="ModelFormatException">There is no such model, or it is damaged.</exception>
+    public static OpenedModel Open(string model)
+    {
+        ArgumentException.ThrowIfNullOrWhiteSpace(model);
+        return model.StartsWith(RandomPrefix, StringComparison.Ordinal) ? OpenRandom(model) : OpenCheckpoint(model);
+    }
+
+    private static OpenedModel OpenRandom(string model)
+    {
+        string[] parts = model[RandomPrefix.Length..].Split('@', 2);
+        ulong seed = 0;
+        if (parts.Length == 2 && !ulong.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out seed))
+            throw new ModelFormatException($"'{model}' does not name a model: the seed after '@' must be a whole number, but is '{parts[1]}'.");
+        if (!PixioPresets.TryGet(parts[0], out PixioConfig? config))
+        {
+            throw new ModelFormatException(
+                $"'{model}' does not name a model: there is no preset '{parts[0]}'. The presets are {string.Join(", ", PixioPresets.Names)}.");
+        }
+
+        string description = string.Create(CultureInfo.InvariantCulture, $"{RandomPrefix}{parts[0]}@{seed}");
+        return new OpenedModel(config, SyntheticWeights.Create(description, EncoderDimensions.Of(config), seed), ProcessorConfigPath: null);
+    }
+
+    private static OpenedModel OpenCheckpoint(string path)
+    {
+        if (!Directory.Exists(path) && !File.Exists(path))
+        {
+            throw new ModelFormatException(
+                $"There is no model at '{path}'. Give a checkpoint folder (config.json and model.safetensors), or random:PRESET for random weights, "
+                + $"where PRESET is one of {string.Join(", ", PixioPresets.Names)}.");
+        }
+
+        string folder = Directory.Exists(path) ? path : Path.GetDirectoryName(Path.GetFullPath(path))!;
+        string configPath = Path.Combine(folder, "config.json");
+        if (!File.Exists(configPath))
+            throw new ModelFormatException($"There is no config.json in '{folder}': it tells the encoder's size and belongs beside the weights.");
+        PixioConfig config = PixioConfigJson.Load(configPath);
+        string processorPath = Path.Combine(folder, "preprocessor_config.json");
+        return new OpenedModel(config, Checkpoint.Open(path), File.Exists(processorPath) ? processorPath : null);
+    }
+}
+
+/// <summary>A model whose config is read and whose weights can be.</summary>
+/// <param name="Config">Valid.</param>
+/// <param name="Source">The weights.</param>
+/// <param name="ProcessorConfigPath">preprocessor_config.json, where there is one.</param>
+internal sealed record OpenedModel(PixioConfig Config, ITensorSource Source, string? ProcessorConfigPath) : IDisposable
+{
+    public void Dispose() => Source.Dispose();
+}

@@ -1,0 +1,58 @@
+using PixioCuda.Cpu;
+using PixioCuda.Graph;
+using PixioCuda.Weights;
+
+namespace PixioCuda;
+
+public sealed partial class PixioModel
+{
+    private PixioModel(OpenedModel opened, IEncoderBackend backend, PixioModelOptions options)
+    {
+        _backend = backend;
+        Config = opened.Config;
+        Name = opened.Source.Description;
+        IsRandom = opened.Source.IsRandom;
+        Device = options.Device == CpuDevice ? backend.Description : $"{backend.Description}, since this build runs on no other device";
+    }
+
+    private const string CpuDevice = "cpu";
+
+    /// <summary>Loads a model.</summary>
+    /// <param name="model">A checkpoint folder (<c>config.json</c>, <c>model.safetensors</c> or <c>model.safetensors.index.json</c> with its
+    /// shards, and optionally <c>preprocessor_config.json</c>), or <c>random:PRESET[@SEED]</c> for weights made from a seed.</param>
+    /// <param name="options">Device, threads, decoder; null for the defaults.</param>
+    /// <param name="progress">Told about every 16 MB, on the threads that load.</param>
+    /// <param name="cancellationToken">Stops the loading; everything taken is freed.</param>
+    /// <exception cref="ModelFormatException">There is no such model, or its config or weights cannot be used.</exception>
+    /// <exception cref="ArgumentException">An option is not valid.</exception>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    public static PixioModel Load(
+        string model, PixioModelOptions? options = null, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default)
+    {
+        options ??= new PixioModelOptions();
+        CpuTarget target = TargetOf(options);
+        using OpenedModel opened = ModelReference.Open(model);
+        return Load(opened, options, target, progress, cancellationToken);
+    }
+
+    internal static PixioModel Load(OpenedModel opened, PixioModelOptions options)
+        => Load(opened, options, TargetOf(options), progress: null, CancellationToken.None);
+
+    internal static CpuTarget TargetOf(PixioModelOptions options)
+    {
+        if (options.Device is not ("auto" or CpuDevice))
+            throw new ArgumentException($"There is no device '{options.Device}' in this build: use 'cpu', or 'auto' to leave the choice to the library.", nameof(options));
+        int threads = options.Threads ?? Environment.ProcessorCount;
+        if (threads is < 1 or > 1024)
+            throw new ArgumentException($"{threads} threads cannot be used: give a number from 1 to 1024.", nameof(options));
+        return new CpuTarget(options.VectorBits ?? CpuTarget.WidestVectorBits, threads);
+    }
+
+    private static PixioModel Load(
+        OpenedModel opened, PixioModelOptions options, CpuTarget target, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
+    {
+        EncoderWeights weights = EncoderWeights.Bind(opened.Source, opened.Config);
+        CpuBackend backend = CpuBackend.Load(weights, opened.Config, target, progress, cancellationToken);
+        return new PixioModel(opened, backend, options);
+    }
+}
