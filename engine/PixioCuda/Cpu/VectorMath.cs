@@ -76,33 +76,41 @@ internal static class VectorMath
             Vector.GreaterThan(magnitude, new Vector<float>(14f)), Vector.Max(x, Vector<float>.Zero), result);
     }
 
-    /// <summary>The sum of all elements, in a fixed order.</summary>
-    public static unsafe float Sum(float* values, int count)
+    /// <summary>The sum of all elements, in double precision and a fixed order.</summary>
+    public static unsafe double Sum(float* values, int count)
     {
-        Vector<float> sum = Vector<float>.Zero;
+        Vector<double> lower = Vector<double>.Zero, upper = Vector<double>.Zero;
         int index = 0;
         for (; index <= count - Vector<float>.Count; index += Vector<float>.Count)
-            sum += Vector.Load(values + index);
-        float total = Vector.Sum(sum);
+        {
+            Vector.Widen(Vector.Load(values + index), out Vector<double> first, out Vector<double> second);
+            lower += first;
+            upper += second;
+        }
+
+        double total = Vector.Sum(lower + upper);
         for (; index < count; index++)
             total += values[index];
         return total;
     }
 
-    /// <summary>The sum of the squared distances from a mean, in a fixed order.</summary>
-    public static unsafe float SumOfSquaredDistances(float* values, int count, float mean)
+    /// <summary>The sum of the squared distances from a mean, in double precision and a fixed order.</summary>
+    public static unsafe double SumOfSquaredDistances(float* values, int count, double mean)
     {
-        Vector<float> sum = Vector<float>.Zero;
+        Vector<double> means = new(mean), lower = Vector<double>.Zero, upper = Vector<double>.Zero;
         int index = 0;
         for (; index <= count - Vector<float>.Count; index += Vector<float>.Count)
         {
-            Vector<float> distance = Vector.Load(values + index) - new Vector<float>(mean);
-            sum = Vector.FusedMultiplyAdd(distance, distance, sum);
+            Vector.Widen(Vector.Load(values + index), out Vector<double> first, out Vector<double> second);
+            first -= means;
+            second -= means;
+            lower = Vector.FusedMultiplyAdd(first, first, lower);
+            upper = Vector.FusedMultiplyAdd(second, second, upper);
         }
 
-        float total = Vector.Sum(sum);
+        double total = Vector.Sum(lower + upper);
         for (; index < count; index++)
-            total = float.FusedMultiplyAdd(values[index] - mean, values[index] - mean, total);
+            total = double.FusedMultiplyAdd(values[index] - mean, values[index] - mean, total);
         return total;
     }
 

@@ -1,6 +1,4 @@
-using PixioCuda.Cpu;
 using PixioCuda.Graph;
-using PixioCuda.Weights;
 
 namespace PixioCuda;
 

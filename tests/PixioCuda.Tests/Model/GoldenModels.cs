@@ -1,0 +1,24 @@
+using PixioCuda.Weights;
+
+namespace PixioCuda.Tests.Model;
+
+/// <summary>Loads and runs the reference models.</summary>
+internal static class GoldenModels
+{
+    public static PixioModel Load(string folder, PixioModelOptions? options = null) => Load(Goldens.Folder(folder), options);
+
+    public static PixioModel Load(GoldenFolder folder, PixioModelOptions? options = null)
+    {
+        PixioConfig config = PixioConfigJson.Load(Path.Combine(folder.Root, "config.json"));
+        using ITensorSource weights = folder.OpenWeights();
+        return PixioModel.Load(new OpenedModel(config, weights, ProcessorConfigPath: null), options ?? new PixioModelOptions());
+    }
+
+    public static EncoderOutputs Run(PixioModel model, GoldenTensor pixels, EncoderTaps taps)
+    {
+        InputShape shape = new((int)pixels.Shape[0], new ImageSize((int)pixels.Shape[2], (int)pixels.Shape[3]));
+        EncoderOutputs outputs = model.CreateOutputs(shape, taps);
+        model.Run(pixels.Values, outputs);
+        return outputs;
+    }
+}
