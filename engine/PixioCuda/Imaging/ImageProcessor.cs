@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Runtime.CompilerServices;
 using PixioCuda.Imaging.Resampling;
 
 namespace PixioCuda.Imaging;
@@ -79,6 +80,7 @@ public sealed class ImageProcessor
     }
 
     /// <summary>[n, 3] bytes to [3, n] values, by table: there are only 256 of each.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Normalize(ReadOnlySpan<byte> rgb, Span<float> pixelValues)
     {
         int plane = pixelValues.Length / ChannelCount;

@@ -59,6 +59,7 @@ internal static class UprightPixels
         return new RgbImage(uprightWidth, uprightHeight, pixels);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void DropFourthByte(ReadOnlySpan<byte> source, Span<byte> destination)
     {
         int read = 0, written = 0;
