@@ -84,19 +84,3 @@ public sealed record AttentionTap(int Layer, IReadOnlyList<int>? Heads = null);
 /// <param name="ApplyLayerNorm">Whether the final LayerNorm is applied.</param>
 /// <param name="Reshape">True for [B, d, H/p, W/p] without class tokens, false for [B, n + P, d] with them.</param>
 public sealed record FeatureMapTap(int Stage, bool ApplyLayerNorm = true, bool Reshape = true);
-
-/// <summary>The four things that people mean by "the embedding" of a picture.</summary>
-public enum EmbeddingKind
-{
-    /// <summary>The mean of the normed class tokens, d numbers: transformers' <c>pooler_output</c>.</summary>
-    Pooler,
-
-    /// <summary>The mean of the class tokens before the final LayerNorm, d numbers: what the original k-NN evaluation uses.</summary>
-    ClsRawMean,
-
-    /// <summary>The normed class tokens end to end, n * d numbers.</summary>
-    ClsConcat,
-
-    /// <summary>Every normed patch with the mean normed class token appended, P * 2d numbers: what the original dense heads take.</summary>
-    Dense2d,
-}

@@ -34,8 +34,13 @@ public sealed class PixioBackbone : IDisposable
     public IReadOnlyList<string> Stages => [.. _taps.FeatureMaps.Select(tap => StageNames.NameOf(tap.Stage))];
 
     /// <summary>Loads a model as a backbone that owns it.</summary>
-    /// <inheritdoc cref="PixioModel.Load(string, PixioModelOptions?, IProgress{LoadProgress}?, CancellationToken)"/>
+    /// <param name="model">As for <see cref="PixioModel.Load(string, PixioModelOptions?, IProgress{LoadProgress}?, CancellationToken)"/>.</param>
     /// <param name="backboneOptions">Stages and form of the maps; null for what the config says.</param>
+    /// <param name="options">Device and threads; null for the defaults.</param>
+    /// <param name="progress">Told about every 16 MB, on the threads that load.</param>
+    /// <param name="cancellationToken">Stops the loading; everything taken is freed.</param>
+    /// <exception cref="ModelFormatException">There is no such model, or its config or weights cannot be used.</exception>
+    /// <exception cref="ArgumentException">An option is not valid, or a stage does not exist.</exception>
     public static PixioBackbone Load(
         string model, BackboneOptions? backboneOptions = null, PixioModelOptions? options = null, IProgress<LoadProgress>? progress = null,
         CancellationToken cancellationToken = default)

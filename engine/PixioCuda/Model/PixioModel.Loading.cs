@@ -1,21 +1,25 @@
 using PixioCuda.Cpu;
 using PixioCuda.Graph;
+using PixioCuda.Imaging;
 using PixioCuda.Weights;
 
 namespace PixioCuda;
 
 public sealed partial class PixioModel
 {
-    private PixioModel(OpenedModel opened, IEncoderBackend backend, PixioModelOptions options)
+    private const string CpuDevice = "cpu";
+
+    private PixioModel(OpenedModel opened, IEncoderBackend backend, ImageRecipe recipe, PixioModelOptions options)
     {
         _backend = backend;
         Config = opened.Config;
         Name = opened.Source.Description;
         IsRandom = opened.Source.IsRandom;
+        _options = options;
+        _processor = new Lazy<ImageProcessor>(() => new ImageProcessor(recipe, opened.Config.Channels));
+        Recipe = recipe;
         Device = options.Device == CpuDevice ? backend.Description : $"{backend.Description}, since this build runs on no other device";
     }
-
-    private const string CpuDevice = "cpu";
 
     /// <summary>Loads a model.</summary>
     /// <param name="model">A checkpoint folder (<c>config.json</c>, <c>model.safetensors</c> or <c>model.safetensors.index.json</c> with its
@@ -48,11 +52,32 @@ public sealed partial class PixioModel
         return new CpuTarget(options.VectorBits ?? CpuTarget.WidestVectorBits, threads);
     }
 
+    private static ImageRecipe RecipeOf(OpenedModel opened, PixioModelOptions options)
+    {
+        ImageSize size = opened.Config.ImageSize;
+        ImageRecipe recipe = options.Recipe switch
+        {
+            ImageRecipe.HfName when opened.ProcessorConfigPath is string path => ImageRecipe.Parse(File.ReadAllBytes(path), path),
+            ImageRecipe.HfName => ImageRecipe.Hf(size.Height, size.Width),
+            ImageRecipe.MetaKnnName when size.Height == size.Width => ImageRecipe.MetaKnn(size.Height),
+            ImageRecipe.MetaKnnName => throw new ArgumentException(
+                $"The recipe {ImageRecipe.MetaKnnName} crops squares, and this model's pictures are {size}; use the recipe {ImageRecipe.HfName}.", nameof(options)),
+            _ => throw new ArgumentException(
+                $"There is no recipe '{options.Recipe}'. The recipes are {ImageRecipe.HfName} and {ImageRecipe.MetaKnnName}.", nameof(options)),
+        };
+        if (options.Resize is not ImageSize resize)
+            return recipe;
+        opened.Config.GridFor(resize);
+        return recipe.WithSize(resize.Height, resize.Width);
+    }
+
     private static PixioModel Load(
         OpenedModel opened, PixioModelOptions options, CpuTarget target, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
     {
+        // What can be wrong with the options is found before gigabytes are read.
+        ImageRecipe recipe = RecipeOf(opened, options);
         EncoderWeights weights = EncoderWeights.Bind(opened.Source, opened.Config);
         CpuBackend backend = CpuBackend.Load(weights, opened.Config, target, progress, cancellationToken);
-        return new PixioModel(opened, backend, options);
+        return new PixioModel(opened, backend, recipe, options);
     }
 }
