@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
+using System.CommandLine.Parsing;
 using System.Reflection;
 using PixioCuda.Cli.Commands;
 
@@ -27,6 +28,7 @@ internal static class PixioCommandLine
             return ReportUsage(parsed, console);
         try
         {
+            RequireNoUnknownOption(parsed);
             int exitCode = parsed.Invoke(new InvocationConfiguration
             {
                 Output = console.Out,
@@ -87,6 +89,18 @@ internal static class PixioCommandLine
             path.Insert(0, command.Name);
         console.Error.WriteLine($"pixio: {message} See '{string.Join(' ', ["pixio", .. path, "--help"])}'.");
         return ExitCodes.Usage;
+    }
+
+    /// <summary>What begins like an option but is none would be taken for a picture or a folder: a slip that deserves a better answer than
+    /// "no such file". Behind a "--" everything is what it says.</summary>
+    private static void RequireNoUnknownOption(ParseResult parsed)
+    {
+        if (parsed.Action is HelpWithExamples or PrintVersion || parsed.Tokens.Any(token => token.Type == TokenType.DoubleDash))
+            return;
+        string? unknown = parsed.CommandResult.Children.OfType<ArgumentResult>()
+            .SelectMany(argument => argument.Tokens).Select(token => token.Value).FirstOrDefault(value => value.Length > 1 && value[0] == '-');
+        if (unknown is not null)
+            throw new UsageException($"There is no option '{unknown}' for this command. See 'pixio {parsed.CommandResult.Command.Name} --help'.");
     }
 
     private sealed class PrintVersion : SynchronousCommandLineAction

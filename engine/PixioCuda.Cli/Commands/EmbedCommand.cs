@@ -42,7 +42,7 @@ internal sealed class EmbedCommand
         HelpName = "FILE",
     };
 
-    private readonly Option<int[]?> _hiddenStates = OptionFactory.Numbers(
+    private readonly Option<int[]> _hiddenStates = OptionFactory.Numbers(
         "--hidden-states", "Also write hidden states, un-normed: 0 enters the first block, k leaves block k; into .safetensors only.", "8,16,24,32");
 
     private readonly Option<long?> _batch = OptionFactory.WholeNumber(

@@ -31,10 +31,10 @@ internal sealed class FeaturesCommand
         Required = true,
     };
 
-    private readonly Option<string[]?> _outFeatures = OptionFactory.Words(
+    private readonly Option<string[]> _outFeatures = OptionFactory.Words(
         "--out-features", "Stages by name, ascending: stem, stage1 and so on [default: what the model's config says].", "stage8,stage16");
 
-    private readonly Option<int[]?> _outIndices = OptionFactory.Numbers(
+    private readonly Option<int[]> _outIndices = OptionFactory.Numbers(
         "--out-indices", "Stages by number instead: 0 is the stem, k what leaves block k, -1 the last.", "8,16,-1");
 
     private readonly Option<bool> _noLayerNorm = OptionFactory.Flag("--no-layernorm", "Leave out the final LayerNorm.");
@@ -67,14 +67,14 @@ internal sealed class FeaturesCommand
     private int Run(ParseResult parsed, CancellationToken cancellationToken)
     {
         Messages messages = new(_console, parsed.GetValue(_quiet));
-        string[] names = _pictures.Names(parsed);
+        string[] pictures = _pictures.Names(parsed);
         string modelName = _model.Name(parsed);
         string output = parsed.GetValue(_output)!;
         OutputFile.CheckPath(output, ".safetensors");
         BackboneOptions backboneOptions = new()
         {
-            OutFeatures = parsed.GetValue(_outFeatures),
-            OutIndices = parsed.GetValue(_outIndices),
+            OutFeatures = parsed.GetValue(_outFeatures) is { Length: > 0 } names ? names : null,
+            OutIndices = parsed.GetValue(_outIndices) is { Length: > 0 } indices ? indices : null,
             ApplyLayerNorm = parsed.GetValue(_noLayerNorm) ? false : null,
             ReshapeHiddenStates = parsed.GetValue(_noReshape) ? false : null,
         };
@@ -83,7 +83,7 @@ internal sealed class FeaturesCommand
         PixioModelOptions options = _recipe.Read(parsed, _model.Read(parsed));
 
         // One at a time: maps are large, and a stage of several pictures is written as it comes.
-        using PicturePipeline pipeline = new(_pictures.Reader(parsed, _console), names, options, capacity: 2, cancellationToken);
+        using PicturePipeline pipeline = new(_pictures.Reader(parsed, _console), pictures, options, capacity: 2, cancellationToken);
         using PixioModel model = pipeline.Beside(stop => ModelOptions.Load(modelName, options, messages, stop));
         pipeline.Attach(model);
         using PixioBackbone backbone = new(model, backboneOptions);
@@ -91,21 +91,21 @@ internal sealed class FeaturesCommand
             .With("stages", string.Join(',', backbone.Stages))
             .With("apply_layernorm", backboneOptions.ApplyLayerNorm ?? model.Config.ApplyLayerNorm)
             .With("reshape_hidden_states", backboneOptions.ReshapeHiddenStates ?? model.Config.ReshapeHiddenStates);
-        using SafetensorsSink sink = new(output, names, stamp);
+        using SafetensorsSink sink = new(output, pictures, stamp);
         PictureEncoder encoder = new(model, backbone.CreateOutputs);
         IReadOnlyList<(string Name, int[] Shape)> written = [];
         foreach ((string picture, IReadOnlyList<FeatureTensor> tensors) in encoder.Encode(pipeline, batchSize: 1, cancellationToken))
         {
             sink.Add(picture, tensors);
-            written = [.. tensors.Select(tensor => (tensor.Name, (int[])[names.Length, .. tensor.Shape]))];
+            written = [.. tensors.Select(tensor => (tensor.Name, (int[])[pictures.Length, .. tensor.Shape]))];
         }
 
         sink.Complete();
-        Print(output, names, stamp, written, parsed.GetValue(_json));
+        Print(output, pictures, stamp, written, parsed.GetValue(_json));
         return ExitCodes.Ok;
     }
 
-    private void Print(string output, string[] names, RunStamp stamp, IReadOnlyList<(string Name, int[] Shape)> written, bool asJson)
+    private void Print(string output, string[] pictures, RunStamp stamp, IReadOnlyList<(string Name, int[] Shape)> written, bool asJson)
     {
         if (!asJson)
         {
@@ -119,7 +119,7 @@ internal sealed class FeaturesCommand
             json.WriteStartObject();
             json.WriteString("output", output);
             json.WritePropertyName("images");
-            JsonText.WriteStrings(json, names);
+            JsonText.WriteStrings(json, pictures);
             stamp.Write(json);
             json.WriteStartObject("tensors");
             foreach ((string name, int[] shape) in written)

@@ -70,16 +70,7 @@ internal sealed class InfoCommand
     private int Run(ParseResult parsed)
     {
         string name = parsed.GetValue(_model)!;
-        PixioModelInfo info;
-        try
-        {
-            info = PixioModelInfo.Open(name);
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            throw new InputException($"The model '{name}' cannot be read: {Sentences.Of(exception)}", exception);
-        }
-
+        PixioModelInfo info = ModelOptions.Describe(name);
         InputShape shape = parsed.GetValue(_shape) ?? new InputShape(1, info.Config.ImageSize);
         MemoryEstimate memory = info.EstimateMemory(shape, EncoderTaps.For(EmbeddingKind.Pooler), (int?)parsed.GetValue(_threads));
         if (info.IsRandom)

@@ -47,21 +47,27 @@ internal sealed class ModelOptions
     /// <summary>Loads a model with a progress bar, and says what it is.</summary>
     public static PixioModel Load(string name, PixioModelOptions options, Messages messages, CancellationToken cancellationToken)
     {
-        PixioModel model;
+        PixioModel model = Reading(name, () => messages.WithProgress($"Loading {name}", report => PixioModel.Load(
+            name, options, report is null ? null : new LoadReport(report), cancellationToken)));
+        messages.Note($"{model.Name} on {model.Device}");
+        if (model.IsRandom)
+            messages.WarnOfRandomWeights(model.Name);
+        return model;
+    }
+
+    /// <summary>What is known of a model before it is loaded.</summary>
+    public static PixioModelInfo Describe(string name) => Reading(name, () => PixioModelInfo.Open(name));
+
+    private static T Reading<T>(string name, Func<T> read)
+    {
         try
         {
-            model = messages.WithProgress($"Loading {name}", report => PixioModel.Load(
-                name, options, report is null ? null : new LoadReport(report), cancellationToken));
+            return read();
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             throw new InputException($"The model '{name}' cannot be read: {Sentences.Of(exception)}", exception);
         }
-
-        messages.Note($"{model.Name} on {model.Device}");
-        if (model.IsRandom)
-            messages.WarnOfRandomWeights(model.Name);
-        return model;
     }
 
     private sealed class LoadReport(Action<double> report) : IProgress<LoadProgress>

@@ -44,16 +44,16 @@ internal static class OptionFactory
         CustomParser = result => Parse(result, ParseSize, "a size of the form HEIGHTxWIDTH, such as 256x256"),
     };
 
-    /// <summary>Whole numbers with commas between them, or nothing.</summary>
-    public static Option<int[]?> Numbers(string name, string description, string example) => new(name)
+    /// <summary>Whole numbers with commas between them; none where the option is left out.</summary>
+    public static Option<int[]> Numbers(string name, string description, string example) => new(name)
     {
         Description = description,
         HelpName = "N,N,...",
         CustomParser = result => Parse(result, ParseNumbers, $"whole numbers with commas between them, such as {example}"),
     };
 
-    /// <summary>Words with commas between them, or nothing.</summary>
-    public static Option<string[]?> Words(string name, string description, string example) => new(name)
+    /// <summary>Words with commas between them; none where the option is left out.</summary>
+    public static Option<string[]> Words(string name, string description, string example) => new(name)
     {
         Description = description,
         HelpName = "NAME,NAME,...",

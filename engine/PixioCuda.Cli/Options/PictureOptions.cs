@@ -8,7 +8,7 @@ internal sealed class PictureOptions
 {
     private const string Help = "A picture: a path, - for standard input, or an http(s) address.";
 
-    private readonly Argument<string[]> _images;
+    private readonly Func<ParseResult, string[]> _names;
 
     private readonly Option<long?> _maxDownload = OptionFactory.WholeNumber(
         "--max-download", "The most megabytes that an address may give [default: 64].", 1, 2000);
@@ -18,8 +18,19 @@ internal sealed class PictureOptions
 
     public PictureOptions(Command command, bool several)
     {
-        _images = new Argument<string[]>("IMAGE") { Description = Help, Arity = several ? ArgumentArity.OneOrMore : ArgumentArity.ExactlyOne };
-        command.Add(_images);
+        if (several)
+        {
+            Argument<string[]> images = new("IMAGE") { Description = Help, Arity = ArgumentArity.OneOrMore };
+            command.Add(images);
+            _names = parsed => parsed.GetValue(images)!;
+        }
+        else
+        {
+            Argument<string> image = new("IMAGE") { Description = Help };
+            command.Add(image);
+            _names = parsed => [parsed.GetValue(image)!];
+        }
+
         command.Add(_maxDownload);
         command.Add(_timeout);
     }
@@ -27,7 +38,7 @@ internal sealed class PictureOptions
     /// <summary>The pictures' names, in the order in which they were given.</summary>
     public string[] Names(ParseResult parsed)
     {
-        string[] names = parsed.GetValue(_images)!;
+        string[] names = _names(parsed);
         return names.Count(name => name == PictureReader.StandardInput) <= 1
             ? names
             : throw new UsageException("The picture - (standard input) can be read only once, but is given several times.");
