@@ -39,7 +39,8 @@ public sealed class NpyWriterTests : IDisposable
     [Fact]
     public void The_data_are_aligned_whatever_the_shapes_length()
     {
-        for (int rank = 0; rank < 120; rank++)
+        // Around where the header grows by a line of 64, and further ones.
+        foreach (int rank in new[] { 0, 1, 2, 17, 18, 19, 20, 21, 22, 50, 119 })
         {
             long[] shape = [.. Enumerable.Repeat(1L, rank)];
             NpyWriter.Write(_folder.File("out.npy"), [42f], shape);

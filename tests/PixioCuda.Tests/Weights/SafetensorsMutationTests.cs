@@ -13,8 +13,8 @@ public sealed partial class SafetensorsMutationTests : IDisposable
 {
     private const int MutantCount = 10_000;
 
-    // The files have about a kilobyte. An error with its stack trace takes some ten kilobytes; what headers claim is megabytes and more.
-    private const long AllocationLimit = 256 * 1024;
+    // The files have about a kilobyte, and an error with its stack trace some ten; what headers claim is megabytes and more.
+    private const long AllocationLimit = 64 * 1024;
 
     private static readonly TimeSpan TimeLimit = TimeSpan.FromSeconds(5);
 
@@ -36,7 +36,6 @@ public sealed partial class SafetensorsMutationTests : IDisposable
         byte[][] originals = [.. Originals()];
         Assert.All(originals, original => Assert.NotNull(MinimalSafetensors.TryRead(original)));
         int loaded = 0;
-        long worstAllocation = 0;
         for (int i = 0; i < MutantCount; i++)
         {
             byte[] mutant = originals[random.Next(originals.Length)];
@@ -49,7 +48,6 @@ public sealed partial class SafetensorsMutationTests : IDisposable
             SafetensorsFile? file = TryOpen(path);
             Assert.True(Stopwatch.GetElapsedTime(start) < TimeLimit, $"Mutant {i} took {Stopwatch.GetElapsedTime(start)}.");
             long allocated = GC.GetAllocatedBytesForCurrentThread() - before;
-            worstAllocation = Math.Max(worstAllocation, allocated);
             Assert.True(allocated < AllocationLimit, $"Mutant {i} took {allocated} bytes of memory: {Show(mutant)}");
 
             using (file)
@@ -66,7 +64,6 @@ public sealed partial class SafetensorsMutationTests : IDisposable
 
         // Both outcomes must have been put to the test.
         Assert.InRange(loaded, MutantCount / 50, MutantCount / 2);
-        Assert.True(worstAllocation > 0);
     }
 
     private static SafetensorsFile? TryOpen(string path)
