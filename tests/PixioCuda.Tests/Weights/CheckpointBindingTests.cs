@@ -16,7 +16,8 @@ public class CheckpointBindingTests
     [MemberData(nameof(ShippedFolders))]
     public void Shipped_checkpoints_bind_by_their_own_names(string folder)
     {
-        IReadOnlyList<TensorInfo> expected = HuggingFaceNames.EncoderTensors(GoldenFolder.ReadDimensions(TestData.Path(folder, "config.json")));
+        EncoderDimensions dimensions = GoldenFolder.ReadDimensions(TestData.Path(folder, "config.json"));
+        IReadOnlyList<TensorInfo> expected = HuggingFaceNames.EncoderTensors(dimensions);
         using ITensorSource source = Checkpoint.Open(TestData.Path(folder));
         CheckpointBinding binding = CheckpointBinding.Bind(source, expected);
 
@@ -89,7 +90,10 @@ public class CheckpointBindingTests
     public void A_surplus_tensor_inside_the_prefix_is_an_error()
     {
         using var source = new ListedTensors(
-            [.. Expected.Select(tensor => tensor with { Name = "backbone." + tensor.Name }), new("backbone.encoder.layer.3.norm1.bias", DType.F32, [64])]);
+        [
+            .. Expected.Select(tensor => tensor with { Name = "backbone." + tensor.Name }),
+            new("backbone.encoder.layer.3.norm1.bias", DType.F32, [64]),
+        ]);
 
         AssertRefused(source, "1 tensor that the model does not have ('backbone.encoder.layer.3.norm1.bias')");
     }

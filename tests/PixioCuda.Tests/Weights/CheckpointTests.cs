@@ -42,7 +42,8 @@ public sealed class CheckpointTests : IDisposable
         => AssertRefused(_folder.Root, _folder.Root, "'model.safetensors'", "'model.safetensors.index.json'");
 
     [Fact]
-    public void A_path_to_nothing_says_so() => AssertRefused(_folder.File("nowhere"), _folder.File("nowhere"), "neither a folder", "nor a file");
+    public void A_path_to_nothing_says_so()
+        => AssertRefused(_folder.File("nowhere"), _folder.File("nowhere"), "neither a folder", "nor a file");
 
     [Fact]
     public void Every_missing_shard_is_named()
@@ -178,14 +179,19 @@ public sealed class CheckpointTests : IDisposable
         GoldenFolder golden = Goldens.Folder("tiny-odd");
         using SyntheticWeights weights = SyntheticWeights.Create("random:tiny-odd@6", golden.Dimensions, golden.Seed);
 
+        var canceled = new CancellationToken(canceled: true);
+
         Assert.Throws<OperationCanceledException>(
-            () => CheckpointWriter.Save(weights, _folder.File("model.safetensors"), DType.F32, null, new CancellationToken(canceled: true)));
+            () => CheckpointWriter.Save(weights, _folder.File("model.safetensors"), DType.F32, null, canceled));
 
         Assert.Empty(Directory.GetFileSystemEntries(_folder.Root));
     }
 
     private void WriteShard(string name, params string[] tensors)
-        => _folder.Write(name, File("{" + string.Join(",", tensors.Select((tensor, i) => Tensor(tensor, "F32", "1", 4 * i, 4 * i + 4))) + "}", 4 * tensors.Length));
+    {
+        IEnumerable<string> entries = tensors.Select((tensor, i) => Tensor(tensor, "F32", "1", 4 * i, 4 * i + 4));
+        _folder.Write(name, File($"{{{string.Join(",", entries)}}}", 4 * tensors.Length));
+    }
 
     private void WriteIndex(string json) => System.IO.File.WriteAllText(_folder.File("model.safetensors.index.json"), json);
 

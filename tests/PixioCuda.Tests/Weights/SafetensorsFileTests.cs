@@ -14,8 +14,10 @@ public sealed class SafetensorsFileTests : IDisposable
     [Fact]
     public void Metadata_and_random_weights_are_told()
     {
-        using SafetensorsFile plain = SafetensorsFile.Open(_folder.Write("a", File("""{"__metadata__":{"format":"pt"}}""")));
-        using SafetensorsFile random = SafetensorsFile.Open(_folder.Write("b", File("""{"__metadata__":{"pixio_random_weights":"random:tiny@1"}}""")));
+        byte[] trained = File("""{"__metadata__":{"format":"pt"}}""");
+        byte[] made = File("""{"__metadata__":{"pixio_random_weights":"random:tiny@1"}}""");
+        using SafetensorsFile plain = SafetensorsFile.Open(_folder.Write("a", trained));
+        using SafetensorsFile random = SafetensorsFile.Open(_folder.Write("b", made));
 
         Assert.Equal("pt", plain.Metadata["format"]);
         Assert.False(plain.IsRandom);
@@ -108,8 +110,8 @@ public sealed class SafetensorsFileTests : IDisposable
     [Fact]
     public void A_range_outside_a_tensor_or_a_tensor_of_another_file_is_refused()
     {
-        using SafetensorsFile file = SafetensorsFile.Open(
-            _folder.Write("a", File($"{{{Tensor("a", "F32", "2", 0, 8)},{Tensor("b", "F32", "2", 8, 16)},{Tensor("c", "I32", "1", 16, 20)}}}", 20)));
+        string header = $"{{{Tensor("a", "F32", "2", 0, 8)},{Tensor("b", "F32", "2", 8, 16)},{Tensor("c", "I32", "1", 16, 20)}}}";
+        using SafetensorsFile file = SafetensorsFile.Open(_folder.Write("a", File(header, 20)));
         TensorInfo a = file.Tensors["a"];
 
         Assert.Throws<ArgumentOutOfRangeException>(() => file.ReadBytes(a, 1, new byte[8]));

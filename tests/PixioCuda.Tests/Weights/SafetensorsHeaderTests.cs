@@ -45,7 +45,8 @@ public sealed class SafetensorsHeaderTests : IDisposable
     }
 
     [Fact]
-    public void A_header_that_is_not_utf8() => AssertRefused(File([(byte)'{', (byte)'"', 0xC3, 0x28, (byte)'"', (byte)'}']), "not valid UTF-8");
+    public void A_header_that_is_not_utf8()
+        => AssertRefused(File([(byte)'{', (byte)'"', 0xC3, 0x28, (byte)'"', (byte)'}']), "not valid UTF-8");
 
     [Theory]
     [InlineData("")]
@@ -174,7 +175,8 @@ public sealed class SafetensorsHeaderTests : IDisposable
 
     [Fact]
     public void A_tensor_that_overlaps_another()
-        => AssertRefused(File($"{{{Tensor("a", "F32", "2", 0, 8)},{Tensor("b", "F32", "2", 4, 12)}}}", 12), "tensor 'b'", "overlaps the tensor 'a'");
+        => AssertRefused(
+            File($"{{{Tensor("a", "F32", "2", 0, 8)},{Tensor("b", "F32", "2", 4, 12)}}}", 12), "tensor 'b'", "overlaps the tensor 'a'");
 
     [Fact]
     public void Two_tensors_in_one_place()
@@ -182,7 +184,8 @@ public sealed class SafetensorsHeaderTests : IDisposable
 
     [Fact]
     public void A_hole_between_tensors()
-        => AssertRefused(File($"{{{Tensor("a", "F32", "1", 0, 4)},{Tensor("b", "F32", "1", 8, 12)}}}", 12), "tensor 'b'", "bytes from 4 to 8");
+        => AssertRefused(
+            File($"{{{Tensor("a", "F32", "1", 0, 4)},{Tensor("b", "F32", "1", 8, 12)}}}", 12), "tensor 'b'", "bytes from 4 to 8");
 
     [Fact]
     public void A_hole_before_the_first_tensor()
@@ -198,7 +201,8 @@ public sealed class SafetensorsHeaderTests : IDisposable
 
     [Fact]
     public void A_tensor_of_exabytes()
-        => AssertRefused(File($"{{{Tensor("a", "U8", "9223372036854775807", 0, long.MaxValue)}}}", 4), "tensor 'a'", "beyond the end of the file");
+        => AssertRefused(
+            File($"{{{Tensor("a", "U8", "9223372036854775807", 0, long.MaxValue)}}}", 4), "tensor 'a'", "beyond the end of the file");
 
     [Fact]
     public void A_message_shortens_long_names_and_hides_control_characters()

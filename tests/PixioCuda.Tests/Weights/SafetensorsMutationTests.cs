@@ -96,11 +96,13 @@ public sealed partial class SafetensorsMutationTests : IDisposable
     private static IEnumerable<byte[]> Originals()
     {
         yield return File($"{{{Tensor("a", "F32", "2,3", 0, 24)}}}", 24);
-        yield return File($$"""{"__metadata__":{"format":"pt"},{{Tensor("w", "F16", "3,1,2", 4, 16)}},{{Tensor("b", "BF16", "2", 0, 4)}}}   """, 16);
+        yield return File(
+            $$"""{"__metadata__":{"format":"pt"},{{Tensor("w", "F16", "3,1,2", 4, 16)}},{{Tensor("b", "BF16", "2", 0, 4)}}}   """, 16);
         yield return File(
             $"{{{Tensor("x.weight", "F4", "4,2", 0, 4)},{Tensor("empty", "F32", "0,7", 4, 4)},{Tensor("scalar", "F64", "", 4, 12)},"
             + $"{Tensor("y", "I64", "2", 12, 28)},{Tensor("z", "F32", "1,1,1,1,2", 28, 36)}}}", 36);
-        yield return File("{" + string.Join(",", Enumerable.Range(0, 12).Select(i => Tensor($"layer.{i}.bias", "F32", "4", 16 * i, 16 * i + 16))) + "}", 192);
+        IEnumerable<string> layers = Enumerable.Range(0, 12).Select(i => Tensor($"layer.{i}.bias", "F32", "4", 16 * i, 16 * i + 16));
+        yield return File($"{{{string.Join(",", layers)}}}", 192);
     }
 
     private static byte[] Mutate(byte[] file, Random random)
@@ -158,7 +160,9 @@ public sealed partial class SafetensorsMutationTests : IDisposable
             case 4 when entries.Count > 0:
                 string copy = Pick(entries, random).Value;
                 int comma = header.IndexOf('{', StringComparison.Ordinal) + 1;
-                header = header.Insert(comma, random.Next(2) == 0 ? copy + "," : copy.Replace("\":{", "2\":{", StringComparison.Ordinal) + ",");
+                if (random.Next(2) == 0)
+                    copy = copy.Replace("\":{", "2\":{", StringComparison.Ordinal);
+                header = header.Insert(comma, copy + ",");
                 break;
             case 5:
                 header = header.Insert(random.Next(header.Length + 1), new string(" \n,{}[]\"\\0"[random.Next(10)], random.Next(1, 4)));

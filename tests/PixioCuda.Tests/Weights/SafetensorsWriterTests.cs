@@ -20,11 +20,14 @@ public sealed class SafetensorsWriterTests : IDisposable
             TensorInfo[] tensors =
             [
                 .. Enumerable.Range(0, random.Next(8)).Select(i => new TensorInfo(
-                    $"blocks.{i}.\u00e9\"\\\n", (DType)random.Next(3), [.. Enumerable.Range(0, random.Next(4)).Select(_ => (long)random.Next(9))])),
+                    $"blocks.{i}.\u00e9\"\\\n",
+                    (DType)random.Next(3),
+                    [.. Enumerable.Range(0, random.Next(4)).Select(_ => (long)random.Next(9))])),
             ];
             Dictionary<string, string> metadata = new() { ["format"] = "pt", ["note"] = "\u4e2d\u6587 \"quoted\"" };
             Dictionary<string, float[]> values = tensors.ToDictionary(
-                tensor => tensor.Name, tensor => Enumerable.Range(0, (int)tensor.ElementCount).Select(_ => (float)random.Next(-128, 128)).ToArray());
+                tensor => tensor.Name,
+                tensor => Enumerable.Range(0, (int)tensor.ElementCount).Select(_ => (float)random.Next(-128, 128)).ToArray());
             string path = _folder.File("out.safetensors");
             using (SafetensorsWriter writer = SafetensorsWriter.Create(path, tensors, metadata))
             {
@@ -123,22 +126,25 @@ public sealed class SafetensorsWriterTests : IDisposable
     [Fact]
     public void Values_out_of_turn_or_too_many_are_refused()
     {
-        using SafetensorsWriter writer = SafetensorsWriter.Create(_folder.File("out"), [new("a", DType.F32, [2]), new("b", DType.F16, [1])]);
+        using SafetensorsWriter writer = SafetensorsWriter.Create(
+            _folder.File("out"), [new("a", DType.F32, [2]), new("b", DType.F16, [1])]);
 
-        Assert.Contains("turn of 'a'", Assert.Throws<ArgumentException>(() => writer.Append("b", [1])).Message, StringComparison.Ordinal);
-        Assert.Contains("takes 2 more", Assert.Throws<ArgumentException>(() => writer.Append("a", [1, 2, 3])).Message, StringComparison.Ordinal);
+        AssertThrows<ArgumentException>("turn of 'a'", () => writer.Append("b", [1]));
+        AssertThrows<ArgumentException>("takes 2 more", () => writer.Append("a", [1, 2, 3]));
         writer.Append("a", [1, 2]);
         writer.Append("b", [1]);
-        Assert.Contains("every tensor is complete", Assert.Throws<ArgumentException>(() => writer.Append("b", [1])).Message, StringComparison.Ordinal);
+        AssertThrows<ArgumentException>("every tensor is complete", () => writer.Append("b", [1]));
     }
 
     [Fact]
     public void Names_that_cannot_be_written_are_refused()
     {
-        Assert.Throws<ArgumentException>(() => SafetensorsWriter.Create(_folder.File("out"), [new("a", DType.F32, [2]), new("a", DType.F16, [1])]));
-        Assert.Throws<ArgumentException>(() => SafetensorsWriter.Create(_folder.File("out"), [new("__metadata__", DType.F32, [2])]));
-        Assert.Throws<ArgumentException>(() => SafetensorsWriter.Create(_folder.File("out"), [new("a", DType.F32, [-2, -2])]));
+        AssertThrows<ArgumentException>("'a' is taken", () => Create(new("a", DType.F32, [2]), new("a", DType.F16, [1])));
+        AssertThrows<ArgumentException>("'__metadata__' is taken", () => Create(new TensorInfo("__metadata__", DType.F32, [2])));
+        AssertThrows<ArgumentException>("negative dimension", () => Create(new TensorInfo("a", DType.F32, [-2, -2])));
         Assert.Empty(Directory.GetFileSystemEntries(_folder.Root));
+
+        void Create(params TensorInfo[] tensors) => SafetensorsWriter.Create(_folder.File("out"), tensors).Dispose();
     }
 
     [Fact]
@@ -146,9 +152,13 @@ public sealed class SafetensorsWriterTests : IDisposable
     {
         string missing = Path.Combine(_folder.Root, "nowhere", "out.safetensors");
 
-        Assert.Contains(missing, Assert.Throws<DirectoryNotFoundException>(() => SafetensorsWriter.Create(missing, [])).Message, StringComparison.Ordinal);
-        Assert.Contains("it is a folder", Assert.Throws<IOException>(() => SafetensorsWriter.Create(_folder.Root, [])).Message, StringComparison.Ordinal);
+        AssertThrows<DirectoryNotFoundException>(missing, () => SafetensorsWriter.Create(missing, []));
+        AssertThrows<IOException>("it is a folder", () => SafetensorsWriter.Create(_folder.Root, []));
     }
+
+    private static void AssertThrows<T>(string sentence, Action action)
+        where T : Exception
+        => Assert.Contains(sentence, Assert.Throws<T>(action).Message, StringComparison.Ordinal);
 
     private static float[] Decode(StoredTensor tensor)
     {
