@@ -1,6 +1,7 @@
 namespace PixioCuda.Weights;
 
-/// <summary>The encoder's tensors by their names in a Hugging Face checkpoint. These are the names that the rest of the engine uses.</summary>
+/// <summary>The encoder's tensors by their names in a Hugging Face checkpoint. These are the names that the rest of the engine
+/// uses.</summary>
 internal static class HuggingFaceNames
 {
     public const string ClsToken = "embeddings.cls_token";

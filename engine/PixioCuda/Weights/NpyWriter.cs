@@ -4,8 +4,8 @@ using System.Text;
 namespace PixioCuda.Weights;
 
 /// <summary>
-/// Writes one float32 array as NumPy's .npy, version 1.0, C order (numpy.lib.format). The values are appended block by block; the file appears
-/// under its name only when <see cref="Complete"/> is called; an earlier file stays until then.
+/// Writes one float32 array as NumPy's .npy, version 1.0, C order (numpy.lib.format). The values are appended block by block; the file
+/// appears under its name only when <see cref="Complete"/> is called; an earlier file stays until then.
 /// </summary>
 public sealed class NpyWriter : IDisposable
 {

@@ -1,6 +1,7 @@
 namespace PixioCuda.Weights;
 
-/// <summary>The mean and standard deviation of a synthetic tensor's values, chosen so that activations stay of order one through any depth.</summary>
+/// <summary>The mean and standard deviation of a synthetic tensor's values, chosen so that activations stay of order one through any
+/// depth.</summary>
 /// <param name="Mean">The mean.</param>
 /// <param name="Std">The standard deviation.</param>
 internal readonly record struct SyntheticDistribution(double Mean, double Std)

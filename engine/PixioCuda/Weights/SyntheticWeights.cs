@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace PixioCuda.Weights;
 
 /// <summary>
-/// An encoder's tensors made from a seed: a checkpoint of any size without a file. The values are a function of name, seed and index, so any part
-/// of any tensor can be read at any time, on several threads at once.
+/// An encoder's tensors made from a seed: a checkpoint of any size without a file. The values are a function of name, seed and index, so
+/// any part of any tensor can be read at any time, on several threads at once.
 /// </summary>
 internal sealed class SyntheticWeights : ITensorSource
 {
@@ -37,7 +37,8 @@ internal sealed class SyntheticWeights : ITensorSource
     /// <param name="description">What to call them in messages, such as "random:vitb16@0".</param>
     /// <param name="dimensions">The encoder.</param>
     /// <param name="seed">Another seed gives other weights.</param>
-    /// <param name="massive">Whether two channels (3 and d/2 + 1) of the second block's fc2 are 400 times larger, as in trained models.</param>
+    /// <param name="massive">Whether two channels (3 and d/2 + 1) of the second block's fc2 are 400 times larger, as in trained
+    /// models.</param>
     public static SyntheticWeights Create(string description, EncoderDimensions dimensions, ulong seed, bool massive = false)
         => new(description, HuggingFaceNames.EncoderTensors(dimensions), dimensions, seed, massive);
 
