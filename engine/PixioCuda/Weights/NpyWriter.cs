@@ -107,7 +107,7 @@ public sealed class NpyWriter : IDisposable
         int end = textStart + dictionary.Length + 1;
         int padded = (end + DataAlignment - 1) / DataAlignment * DataAlignment;
         if (padded - textStart > ushort.MaxValue)
-            throw new ArgumentException("A .npy file of version 1.0 does not have that many dimensions.", nameof(shape));
+            throw new ArgumentException("A .npy file of version 1.0 does not have that many config.", nameof(shape));
 
         byte[] header = new byte[padded];
         MagicAndVersion.CopyTo(header);

@@ -5,7 +5,7 @@ namespace PixioCuda.Tests.Weights;
 
 public class CheckpointBindingTests
 {
-    private static EncoderDimensions Tiny => Goldens.Folder("tiny").Dimensions;
+    private static PixioConfig Tiny => Goldens.Folder("tiny").Config;
 
     private static IReadOnlyList<TensorInfo> Expected => HuggingFaceNames.EncoderTensors(Tiny);
 
@@ -16,8 +16,8 @@ public class CheckpointBindingTests
     [MemberData(nameof(ShippedFolders))]
     public void Shipped_checkpoints_bind_by_their_own_names(string folder)
     {
-        EncoderDimensions dimensions = GoldenFolder.ReadDimensions(TestData.Path(folder, "config.json"));
-        IReadOnlyList<TensorInfo> expected = HuggingFaceNames.EncoderTensors(dimensions);
+        PixioConfig config = PixioConfigJson.Load(TestData.Path(folder, "config.json"));
+        IReadOnlyList<TensorInfo> expected = HuggingFaceNames.EncoderTensors(config);
         using ITensorSource source = Checkpoint.Open(TestData.Path(folder));
         CheckpointBinding binding = CheckpointBinding.Bind(source, expected);
 

@@ -151,7 +151,7 @@ public sealed class CheckpointTests : IDisposable
     public void Random_weights_that_were_saved_are_still_random_and_the_same()
     {
         GoldenFolder golden = Goldens.Folder("tiny-odd");
-        using SyntheticWeights weights = SyntheticWeights.Create("random:tiny-odd@6", golden.Dimensions, golden.Seed);
+        using SyntheticWeights weights = SyntheticWeights.Create("random:tiny-odd@6", golden.Config, golden.Seed);
         foreach (DType dtype in Enum.GetValues<DType>())
         {
             CheckpointWriter.Save(weights, _folder.File("model.safetensors"), dtype, null, TestContext.Current.CancellationToken);
@@ -177,7 +177,7 @@ public sealed class CheckpointTests : IDisposable
     public void Saving_can_be_stopped_and_leaves_nothing()
     {
         GoldenFolder golden = Goldens.Folder("tiny-odd");
-        using SyntheticWeights weights = SyntheticWeights.Create("random:tiny-odd@6", golden.Dimensions, golden.Seed);
+        using SyntheticWeights weights = SyntheticWeights.Create("random:tiny-odd@6", golden.Config, golden.Seed);
 
         var canceled = new CancellationToken(canceled: true);
 
