@@ -18,7 +18,7 @@ internal sealed record ImageGeometry(ResizeRule? Resize, CropSize? Crop, CropRou
         if (crop.Width > resizedWidth || crop.Height > resizedHeight)
         {
             throw new ImageFormatException($"A picture of {width} x {height} pixels is {resizedWidth} x {resizedHeight} when {Id} has resized it, "
-                + $"which is smaller than the crop of {crop.Width} x {crop.Height}; use a larger picture or --resize.");
+                + $"which is smaller than the crop of {crop.Width} x {crop.Height}; use a larger picture or resize to another size.");
         }
 
         return (resizedWidth, resizedHeight, new PixelRectangle(Offset(resizedWidth - crop.Width), Offset(resizedHeight - crop.Height), crop.Width, crop.Height));

@@ -34,7 +34,7 @@ public sealed class StbImageDecoder : IImageDecoder
                 BmpFile.CheckSound(encoded, name, header);
                 break;
             default:
-                throw ImageError.Unsupported(name, $"the built-in decoder does not know {header.Format}, which the Skia decoder does");
+                throw ImageError.Unsupported(name, $"the built-in decoder does not know {header.FormatName}, which the Skia decoder does");
         }
 
         ImageResult result;
@@ -48,12 +48,12 @@ public sealed class StbImageDecoder : IImageDecoder
             catch (Exception exception) when (exception is not OutOfMemoryException)
             {
                 // Its reasons stand in one static field for all threads, so that they may be about another picture: not passed on.
-                throw ImageError.Damaged(name, $"its {header.Format} data cannot be decoded", exception);
+                throw ImageError.Damaged(name, $"its {header.FormatName} data cannot be decoded", exception);
             }
 
             // It takes what it cannot decode for the end of the picture, and leaves the rest of the pixels as the memory happened to be.
             if (stream.FurthestRead < lastByteNeeded)
-                throw ImageError.Damaged(name, $"its {header.Format} data cannot be decoded beyond byte {stream.FurthestRead}");
+                throw ImageError.Damaged(name, $"its {header.FormatName} data cannot be decoded beyond byte {stream.FurthestRead}");
         }
 
         if (result.Width != header.Width || result.Height != header.Height)
