@@ -77,6 +77,16 @@ public sealed class DamagedImageTests
 
     [Theory]
     [MemberData(nameof(Decoders))]
+    public void A_png_whose_pixels_ask_for_a_dictionary_that_png_does_not_have(string decoder)
+    {
+        byte[] png = SampleFiles.Png(Black);
+        png[png.AsSpan().IndexOf("IDAT"u8) + 5] = 0xBB;
+        SampleFiles.MendPngChecksums(png);
+        Refuse(decoder, png, "dictionary.png");
+    }
+
+    [Theory]
+    [MemberData(nameof(Decoders))]
     public void A_palette_with_a_wrong_checksum(string decoder)
     {
         byte[] png = GoldenImage.Get("cat-palette.png").Encoded;

@@ -26,7 +26,7 @@ public sealed class MutatedImageTests
         while (!worker.Join(TimeSpan.FromMilliseconds(100)))
             Assert.True(Stopwatch.GetElapsedTime(run.MutantStarted) < TimePerMutant, $"{run.Current} takes longer than {TimePerMutant}.");
 
-        Assert.Null(run.Failure);
+        Assert.True(run.Failure is null, run.Failure);
 
         // Both endings occur, so that the mutants are neither all harmless nor all hopeless.
         Assert.Equal(MutantCount, run.Decoded + run.Refused);
