@@ -5,8 +5,8 @@ using SkiaSharp;
 
 namespace PixioCuda.Skia;
 
-/// <summary>The decoder that gives Pillow's pixels, bit for bit (libjpeg-turbo, libpng and libwebp through SkiaSharp), for PNG, JPEG, GIF, BMP and
-/// WebP.</summary>
+/// <summary>The decoder that gives Pillow's pixels, bit for bit (libjpeg-turbo, libpng and libwebp through SkiaSharp), for PNG, JPEG, GIF,
+/// BMP and WebP.</summary>
 public sealed class SkiaImageDecoder : IImageDecoder
 {
     private const int PixelSize = 4;
@@ -58,6 +58,7 @@ public sealed class SkiaImageDecoder : IImageDecoder
         long byteCount = (long)header.Width * header.Height * PixelSize;
         return byteCount <= Array.MaxLength
             ? (int)byteCount
-            : throw ImageError.Unsupported(name, $"its {header.Width} x {header.Height} pixels take {byteCount} bytes, more than one block of memory");
+            : throw ImageError.Unsupported(name,
+                $"its {header.Width} x {header.Height} pixels take {byteCount} bytes, more than one block of memory");
     }
 }

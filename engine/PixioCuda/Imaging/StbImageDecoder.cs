@@ -3,10 +3,12 @@ using StbImageSharp;
 
 namespace PixioCuda.Imaging;
 
-/// <summary>The built-in decoder (StbImageSharp): PNG, JPEG, GIF and BMP on every machine, without native libraries. PNG, GIF and BMP are exact;
-/// JPEG pixels differ from libjpeg-turbo's by a few levels, so where results are to be compared with Python's, use the Skia decoder.</summary>
+/// <summary>The built-in decoder (StbImageSharp): PNG, JPEG, GIF and BMP on every machine, without native libraries. PNG, GIF and BMP are
+/// exact; JPEG pixels differ from libjpeg-turbo's by a few levels, so where results are to be compared with Python's, use the Skia
+/// decoder.</summary>
 /// <remarks>StbImageSharp trusts its input: it loops for ever on some damaged files, hands out memory that it never wrote on others, takes
-/// truncated ones for whole, and leaks what it had allocated when its stream throws. Every file's structure is therefore checked before.</remarks>
+/// truncated ones for whole, and leaks what it had allocated when its stream throws. Every file's structure is therefore checked
+/// before.</remarks>
 public sealed class StbImageDecoder : IImageDecoder
 {
     // StbImageSharp counts bytes in 32 bits, and holds up to eight of them per pixel.
@@ -16,7 +18,8 @@ public sealed class StbImageDecoder : IImageDecoder
     public unsafe RgbImage Decode(ReadOnlySpan<byte> encoded, string name, ImageDecodeOptions? options = null)
     {
         options ??= ImageDecodeOptions.Default;
-        ImageHeader header = ImageHeader.Read(encoded, name, options with { MaxPixels = Math.Min(options.MaxPixels, MaxAddressablePixels) });
+        ImageHeader header = ImageHeader.Read(encoded, name,
+            options with { MaxPixels = Math.Min(options.MaxPixels, MaxAddressablePixels) });
         int lastByteNeeded = 0;
         switch (header.Format)
         {
@@ -57,7 +60,8 @@ public sealed class StbImageDecoder : IImageDecoder
         }
 
         if (result.Width != header.Width || result.Height != header.Height)
-            throw ImageError.Damaged(name, $"it decodes to {result.Width} x {result.Height} pixels, and its header claims {header.Width} x {header.Height}");
+            throw ImageError.Damaged(name,
+                $"it decodes to {result.Width} x {result.Height} pixels, and its header claims {header.Width} x {header.Height}");
         return header.Orientation == ExifOrientation.Upright
             ? new RgbImage(result.Width, result.Height, result.Data)
             : UprightPixels.From(result.Data, result.Width, result.Height, 3, header.Orientation);

@@ -9,8 +9,10 @@ public sealed class BicubicResizerTests
 {
     public static TheoryData<int, int, int, int> Sizes => new()
     {
-        { 1, 1, 256, 256 }, { 1, 1, 1, 1 }, { 1, 700, 256, 256 }, { 700, 1, 3, 5 }, { 3, 5, 256, 256 }, { 3, 5, 2, 1 }, { 2, 2, 7, 9 }, { 4, 4, 4, 4 },
-        { 5, 6, 5, 6 }, { 6, 5, 1, 1 }, { 16, 17, 15, 16 }, { 64, 9, 8, 72 }, { 255, 257, 256, 256 }, { 400, 300, 97, 61 }, { 1023, 11, 31, 12 },
+        { 1, 1, 256, 256 }, { 1, 1, 1, 1 }, { 1, 700, 256, 256 }, { 700, 1, 3, 5 }, { 3, 5, 256, 256 }, { 3, 5, 2, 1 }, { 2, 2, 7, 9 },
+        { 4, 4, 4, 4 },
+        { 5, 6, 5, 6 }, { 6, 5, 1, 1 }, { 16, 17, 15, 16 }, { 64, 9, 8, 72 }, { 255, 257, 256, 256 }, { 400, 300, 97, 61 },
+        { 1023, 11, 31, 12 },
     };
 
     [Theory]
@@ -30,9 +32,11 @@ public sealed class BicubicResizerTests
         BicubicResizer[] resizers = [.. Enum.GetValues<SimdWidth>().Select(simdWidth => new BicubicResizer(simdWidth))];
         for (int round = 0; round < 150; round++)
         {
-            int width = random.Next(1, 160), height = random.Next(1, 160), resizedWidth = random.Next(1, 120), resizedHeight = random.Next(1, 120);
+            int width = random.Next(1, 160), height = random.Next(1, 160);
+            int resizedWidth = random.Next(1, 120), resizedHeight = random.Next(1, 120);
             int keptWidth = random.Next(1, resizedWidth + 1), keptHeight = random.Next(1, resizedHeight + 1);
-            PixelRectangle kept = new(random.Next(resizedWidth - keptWidth + 1), random.Next(resizedHeight - keptHeight + 1), keptWidth, keptHeight);
+            int left = random.Next(resizedWidth - keptWidth + 1), top = random.Next(resizedHeight - keptHeight + 1);
+            PixelRectangle kept = new(left, top, keptWidth, keptHeight);
             byte[] source = Noise(width, height, seed: round);
             byte[] whole = Resize(SimdWidth.Scalar, source, width, height, resizedWidth, resizedHeight);
             byte[] expected = Crop(whole, resizedWidth, kept);
@@ -40,13 +44,14 @@ public sealed class BicubicResizerTests
             {
                 byte[] part = new byte[expected.Length];
                 resizer.Resize(source, width, height, resizedWidth, resizedHeight, kept, part);
-                PixelAssert.Same(expected, part, keptWidth, $"round {round}: {width} x {height} to {resizedWidth} x {resizedHeight}, {kept}");
+                PixelAssert.Same(expected, part, keptWidth,
+                    $"round {round}: {width} x {height} to {resizedWidth} x {resizedHeight}, {kept}");
             }
         }
     }
 
-    // Two passes of the defining sum in double precision, each rounded and clipped: fixed-point weights can move a sum across a rounding border,
-    // so that a byte may differ by one, and after the second pass by what one level of each input can make.
+    // Two passes of the defining sum in double precision, each rounded and clipped: fixed-point weights can move a sum across a rounding
+    // border, so that a byte may differ by one, and after the second pass by what one level of each input can make.
     [Theory]
     [MemberData(nameof(Sizes))]
     public void The_bytes_are_those_of_the_defining_sum_up_to_one_level(int width, int height, int resizedWidth, int resizedHeight)
@@ -56,7 +61,8 @@ public sealed class BicubicResizerTests
         byte[] expected = DefiningSum(source, width, height, resizedWidth, resizedHeight);
         int worst = expected.Zip(actual, (left, right) => Math.Abs(left - right)).Max();
         int differing = expected.Zip(actual, (left, right) => left == right ? 0 : 1).Sum();
-        Assert.True(worst <= 1 && differing <= 1 + expected.Length / 1000, $"{differing} of {expected.Length} bytes differ, the most by {worst}.");
+        Assert.True(worst <= 1 && differing <= 1 + expected.Length / 1000,
+            $"{differing} of {expected.Length} bytes differ, the most by {worst}.");
     }
 
     [Fact]
@@ -95,12 +101,24 @@ public sealed class BicubicResizerTests
     }
 
     [Fact]
+    public void A_side_whose_weights_would_fill_the_memory_is_refused()
+    {
+        const int Side = (1 << 22) + 1;
+        byte[] source = new byte[3 * Side];
+        byte[] destination = new byte[3];
+        PixelRectangle whole = new(0, 0, 1, 1);
+        Assert.Throws<ImageFormatException>(() => new BicubicResizer().Resize(source, 1, Side, 1, 1, whole, destination));
+        Assert.Throws<ImageFormatException>(() => new BicubicResizer().Resize(source, Side, 1, 1, 1, whole, destination));
+    }
+
+    [Fact]
     public void Spans_of_a_wrong_length_and_parts_outside_the_result_are_refused()
     {
         BicubicResizer resizer = new();
         byte[] source = new byte[3 * 4 * 4], destination = new byte[3 * 2 * 2];
         Assert.Throws<ArgumentException>("source", () => resizer.Resize(source, 4, 5, 2, 2, new PixelRectangle(0, 0, 2, 2), destination));
-        Assert.Throws<ArgumentException>("destination", () => resizer.Resize(source, 4, 4, 3, 3, new PixelRectangle(0, 0, 3, 3), destination));
+        Assert.Throws<ArgumentException>("destination", () =>
+            resizer.Resize(source, 4, 4, 3, 3, new PixelRectangle(0, 0, 3, 3), destination));
         Assert.Throws<ArgumentException>("kept", () => resizer.Resize(source, 4, 4, 3, 3, new PixelRectangle(2, 0, 2, 2), destination));
         Assert.Throws<ArgumentException>("kept", () => resizer.Resize(source, 4, 4, 3, 3, new PixelRectangle(0, -1, 2, 2), destination));
     }
@@ -123,7 +141,8 @@ public sealed class BicubicResizerTests
     private static byte[] Resize(SimdWidth simdWidth, byte[] source, int width, int height, int resizedWidth, int resizedHeight)
     {
         byte[] destination = new byte[3 * resizedWidth * resizedHeight];
-        new BicubicResizer(simdWidth).Resize(source, width, height, resizedWidth, resizedHeight, new PixelRectangle(0, 0, resizedWidth, resizedHeight), destination);
+        new BicubicResizer(simdWidth).Resize(source, width, height, resizedWidth, resizedHeight,
+            new PixelRectangle(0, 0, resizedWidth, resizedHeight), destination);
         return destination;
     }
 

@@ -101,7 +101,8 @@ public sealed class DamagedImageTests
         byte[] encoded = SampleFiles.JpegWithRestarts(200, 210);
         int scan = encoded.AsSpan().IndexOf((ReadOnlySpan<byte>)[0xFF, 0xDA]);
         byte[] scans = [.. Enumerable.Range(0, 1000).SelectMany(_ => encoded[scan..^2])];
-        Assert.Contains("100 scans", Refuse(decoder, [.. encoded[..scan], .. scans, 0xFF, 0xD9], "scans.jpg").Message, StringComparison.Ordinal);
+        Assert.Contains("100 scans", Refuse(decoder, [.. encoded[..scan], .. scans, 0xFF, 0xD9], "scans.jpg").Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -117,7 +118,8 @@ public sealed class DamagedImageTests
     {
         byte[] encoded = SampleFiles.JpegWithRestarts(200, 210, 220, 230);
         int lastRestart = encoded.AsSpan().LastIndexOf((ReadOnlySpan<byte>)[0xFF, 0xD2]);
-        Assert.Contains("empty", Refuse("stb", [.. encoded[..(lastRestart + 2)], 0xFF, 0xD9], "empty.jpg").Message, StringComparison.Ordinal);
+        Assert.Contains("empty", Refuse("stb", [.. encoded[..(lastRestart + 2)], 0xFF, 0xD9], "empty.jpg").Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -166,7 +168,8 @@ public sealed class DamagedImageTests
 
     private static ImageFormatException Refuse(string decoder, byte[] encoded, string name)
     {
-        ImageFormatException exception = Assert.Throws<ImageFormatException>(() => EncodedImageTests.Decoder(decoder).Decode(encoded, name));
+        ImageFormatException exception = Assert.Throws<ImageFormatException>(() =>
+            EncodedImageTests.Decoder(decoder).Decode(encoded, name));
         Assert.Contains(name, exception.Message, StringComparison.Ordinal);
         return exception;
     }

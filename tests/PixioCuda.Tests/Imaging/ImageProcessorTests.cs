@@ -12,7 +12,8 @@ public sealed class ImageProcessorTests
     public void Values_are_planar_and_normalised_in_single_precision()
     {
         ImageProcessor processor = Processor("""
-            { "size": { "height": 16, "width": 24 }, "do_center_crop": false, "image_mean": [0.1, 0.2, 0.3], "image_std": [0.4, 0.5, 0.6], "rescale_factor": 0.01 }
+            { "size": { "height": 16, "width": 24 }, "do_center_crop": false, "rescale_factor": 0.01,
+              "image_mean": [0.1, 0.2, 0.3], "image_std": [0.4, 0.5, 0.6] }
             """);
         byte[] rgb = new byte[16 * 24 * 3];
         processor.Resize(Picture, rgb);
@@ -30,7 +31,8 @@ public sealed class ImageProcessorTests
 
     [Theory]
     [InlineData("""{ "do_resize": false, "do_center_crop": false, "do_normalize": false, "do_rescale": false }""", 0, 0, 50, 40)]
-    [InlineData("""{ "do_resize": false, "crop_size": { "height": 11, "width": 20 }, "do_normalize": false, "do_rescale": false }""", 15, 14, 20, 11)]
+    [InlineData("""{ "do_resize": false, "do_normalize": false, "do_rescale": false, "crop_size": { "height": 11, "width": 20 } }""",
+        15, 14, 20, 11)]
     public void Without_resize_the_bytes_themselves_come_out(string json, int left, int top, int width, int height)
     {
         ImageProcessor processor = Processor(json);
@@ -71,7 +73,8 @@ public sealed class ImageProcessorTests
         ImageProcessor processor = new(ImageRecipe.Hf(48, 64));
         RgbImage[] pictures = [.. Enumerable.Range(20, 12).Select(size => MakePicture(size, 70 - size))];
         float[][] expected = [.. pictures.Select(Run)];
-        Parallel.For(0, 400, new ParallelOptions { MaxDegreeOfParallelism = 8 }, i => Assert.Equal(expected[i % 12], Run(pictures[i % 12])));
+        Parallel.For(0, 400, new ParallelOptions { MaxDegreeOfParallelism = 8 }, i =>
+            Assert.Equal(expected[i % 12], Run(pictures[i % 12])));
 
         float[] Run(RgbImage picture)
         {
@@ -84,7 +87,8 @@ public sealed class ImageProcessorTests
     [Fact]
     public void A_model_that_does_not_take_three_channels_is_refused()
     {
-        ModelFormatException exception = Assert.Throws<ModelFormatException>(() => new ImageProcessor(ImageRecipe.Hf(64, 64), modelChannels: 1));
+        ModelFormatException exception = Assert.Throws<ModelFormatException>(() =>
+            new ImageProcessor(ImageRecipe.Hf(64, 64), modelChannels: 1));
         Assert.Contains("num_channels", exception.Message, StringComparison.Ordinal);
     }
 
@@ -96,7 +100,8 @@ public sealed class ImageProcessorTests
         Assert.Throws<ArgumentException>("rgb", () => processor.Resize(Picture, new byte[3 * 16 * 16 + 1]));
     }
 
-    private static ImageProcessor Processor(string json) => new(ImageRecipe.Parse(Encoding.UTF8.GetBytes(json), ImageRecipe.ConfigFileName));
+    private static ImageProcessor Processor(string json) =>
+        new(ImageRecipe.Parse(Encoding.UTF8.GetBytes(json), ImageRecipe.ConfigFileName));
 
     private static RgbImage MakePicture(int width, int height)
     {

@@ -8,8 +8,9 @@ public sealed class ImageRecipeTests
 {
     private const string Published = """
         {
-          "crop_size": { "height": 256, "width": 256 }, "do_center_crop": false, "do_convert_rgb": true, "do_normalize": true, "do_rescale": true,
-          "do_resize": true, "image_mean": [0.485, 0.456, 0.406], "image_processor_type": "BitImageProcessor", "image_std": [0.229, 0.224, 0.225],
+          "crop_size": { "height": 256, "width": 256 }, "do_center_crop": false, "do_convert_rgb": true, "do_normalize": true,
+          "do_rescale": true, "do_resize": true, "image_mean": [0.485, 0.456, 0.406], "image_processor_type": "BitImageProcessor",
+          "image_std": [0.229, 0.224, 0.225],
           "resample": 3, "rescale_factor": 0.00392156862745098, "size": { "height": 256, "width": 256 }
         }
         """;
@@ -26,12 +27,14 @@ public sealed class ImageRecipeTests
     [InlineData("""{ "do_center_crop": false, "size": { "height": 64, "width": 96 } }""", "hf:bicubic-64x96", 64, 96)]
     [InlineData("""{ "do_center_crop": false, "size": 64 }""", "hf:bicubic-shortest-64", 64, 85)]
     [InlineData("""{ "size": { "shortest_edge": 64 }, "crop_size": 48 }""", "hf:bicubic-shortest-64-crop-48x48", 48, 48)]
-    [InlineData("""{ "size": { "height": 64, "width": 64 }, "crop_size": { "height": 32, "width": 48 } }""", "hf:bicubic-64x64-crop-32x48", 32, 48)]
+    [InlineData("""{ "size": { "height": 64, "width": 64 }, "crop_size": { "height": 32, "width": 48 } }""",
+        "hf:bicubic-64x64-crop-32x48", 32, 48)]
     [InlineData("""{ "do_resize": false, "do_center_crop": false }""", "hf:no-resize", 300, 400)]
     [InlineData("""{ "do_resize": false, "crop_size": 100 }""", "hf:no-resize-crop-100x100", 100, 100)]
     [InlineData("{}", "hf:bicubic-shortest-224-crop-224x224", 224, 224)]
     [InlineData("""{ "size": null, "crop_size": null }""", "hf:bicubic-shortest-224-crop-224x224", 224, 224)]
-    [InlineData("""{ "image_processor_type": "BitImageProcessorFast", "size": 32, "crop_size": 32 }""", "hf:bicubic-shortest-32-crop-32x32", 32, 32)]
+    [InlineData("""{ "image_processor_type": "BitImageProcessorFast", "size": 32, "crop_size": 32 }""",
+        "hf:bicubic-shortest-32-crop-32x32", 32, 32)]
     public void Sizes_and_crops_are_what_the_file_says(string json, string id, int height, int width)
     {
         ImageRecipe recipe = Parse(json);
@@ -44,7 +47,8 @@ public sealed class ImageRecipeTests
     {
         const string Shape = "\"size\": 32, \"crop_size\": 32, ";
         const string Same = "\"image_mean\": [0.485, 0.456, 0.406], \"image_std\": [0.229, 0.224, 0.225], ";
-        Assert.EndsWith("-mean-0.5,0.25,0.125-std-1,2,3", Parse("{" + Shape + """ "image_mean": [0.5, 0.25, 0.125], "image_std": [1, 2, 3] }""").Id, StringComparison.Ordinal);
+        const string Other = "\"image_mean\": [0.5, 0.25, 0.125], \"image_std\": [1, 2, 3] }";
+        Assert.EndsWith("-mean-0.5,0.25,0.125-std-1,2,3", Parse("{" + Shape + Other).Id, StringComparison.Ordinal);
         Assert.EndsWith("-scale-0.5", Parse("{" + Shape + Same + """ "rescale_factor": 0.5 }""").Id, StringComparison.Ordinal);
         Assert.EndsWith("-unscaled", Parse("{" + Shape + Same + """ "do_rescale": false }""").Id, StringComparison.Ordinal);
         Assert.EndsWith("-unnormalized", Parse("{" + Shape + """ "do_normalize": false }""").Id, StringComparison.Ordinal);

@@ -5,7 +5,8 @@ using Xunit;
 
 namespace PixioCuda.Tests.Imaging;
 
-/// <summary>Thousands of damaged files: each ends in a clean error or in a picture of the size that its header claims, in bounded time and memory.</summary>
+/// <summary>Thousands of damaged files: each ends in a clean error or in a picture of the size that its header claims, in bounded time and
+/// memory.</summary>
 public sealed class MutatedImageTests
 {
     private const int MutantCount = 3000;
@@ -96,7 +97,8 @@ public sealed class MutatedImageTests
                 return $"{name} allocated {allocated} bytes.";
             if (image is null)
                 return null;
-            if ((long)image.Width * image.Height > MaxPixels || (ClaimedSize(mutant) is { } claimed && claimed != (image.Width, image.Height)))
+            if ((long)image.Width * image.Height > MaxPixels
+                || (ClaimedSize(mutant) is { } claimed && claimed != (image.Width, image.Height)))
                 return $"{name} decodes to {image.Width} x {image.Height} pixels, and its header claims {ClaimedSize(mutant)}.";
 
             // Memory that was never written differs from one time to the next, at the latest when noise went through it in between.
@@ -148,7 +150,8 @@ public sealed class MutatedImageTests
                     file[inHeader] = (byte)random.Next(256);
                     return file;
                 case 5:
-                    ReadOnlySpan<uint> extremes = [0, 1, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFF4, 0xFFFFFFFF];
+                    ReadOnlySpan<uint> extremes =
+                        [0, 1, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFF4, 0xFFFFFFFF];
                     Span<byte> field = stackalloc byte[4];
                     uint value = extremes[random.Next(extremes.Length)];
                     if (random.Next(2) == 0)

@@ -17,7 +17,8 @@ internal static class PngFile
 
     public static ImageHeader ReadHeader(ReadOnlySpan<byte> encoded, string name)
     {
-        if (encoded.Length < HeaderEnd || BinaryPrimitives.ReadUInt32BigEndian(encoded[8..]) != 13 || !encoded[12..16].SequenceEqual("IHDR"u8))
+        if (encoded.Length < HeaderEnd || BinaryPrimitives.ReadUInt32BigEndian(encoded[8..]) != 13
+            || !encoded[12..16].SequenceEqual("IHDR"u8))
             throw ImageError.Damaged(name, "its PNG header chunk (IHDR) is missing");
 
         uint width = BinaryPrimitives.ReadUInt32BigEndian(encoded[16..]);
