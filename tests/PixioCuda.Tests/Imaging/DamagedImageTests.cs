@@ -77,6 +77,16 @@ public sealed class DamagedImageTests
 
     [Theory]
     [MemberData(nameof(Decoders))]
+    public void A_png_whose_pixels_ask_for_a_dictionary_that_png_does_not_have(string decoder)
+    {
+        byte[] png = SampleFiles.Png(Black);
+        png[png.AsSpan().IndexOf("IDAT"u8) + 5] = 0xBB;
+        SampleFiles.MendPngChecksums(png);
+        Refuse(decoder, png, "dictionary.png");
+    }
+
+    [Theory]
+    [MemberData(nameof(Decoders))]
     public void A_palette_with_a_wrong_checksum(string decoder)
     {
         byte[] png = GoldenImage.Get("cat-palette.png").Encoded;
@@ -91,7 +101,8 @@ public sealed class DamagedImageTests
         byte[] encoded = SampleFiles.JpegWithRestarts(200, 210);
         int scan = encoded.AsSpan().IndexOf((ReadOnlySpan<byte>)[0xFF, 0xDA]);
         byte[] scans = [.. Enumerable.Range(0, 1000).SelectMany(_ => encoded[scan..^2])];
-        Assert.Contains("100 scans", Refuse(decoder, [.. encoded[..scan], .. scans, 0xFF, 0xD9], "scans.jpg").Message, StringComparison.Ordinal);
+        Assert.Contains("100 scans", Refuse(decoder, [.. encoded[..scan], .. scans, 0xFF, 0xD9], "scans.jpg").Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -107,7 +118,8 @@ public sealed class DamagedImageTests
     {
         byte[] encoded = SampleFiles.JpegWithRestarts(200, 210, 220, 230);
         int lastRestart = encoded.AsSpan().LastIndexOf((ReadOnlySpan<byte>)[0xFF, 0xD2]);
-        Assert.Contains("empty", Refuse("stb", [.. encoded[..(lastRestart + 2)], 0xFF, 0xD9], "empty.jpg").Message, StringComparison.Ordinal);
+        Assert.Contains("empty", Refuse("stb", [.. encoded[..(lastRestart + 2)], 0xFF, 0xD9], "empty.jpg").Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -156,7 +168,8 @@ public sealed class DamagedImageTests
 
     private static ImageFormatException Refuse(string decoder, byte[] encoded, string name)
     {
-        ImageFormatException exception = Assert.Throws<ImageFormatException>(() => EncodedImageTests.Decoder(decoder).Decode(encoded, name));
+        ImageFormatException exception = Assert.Throws<ImageFormatException>(() =>
+            EncodedImageTests.Decoder(decoder).Decode(encoded, name));
         Assert.Contains(name, exception.Message, StringComparison.Ordinal);
         return exception;
     }

@@ -7,14 +7,15 @@ namespace PixioCuda.Tests.Imaging;
 /// <summary>What both decoders promise about files that are sound: orientation, transparency, limits.</summary>
 public sealed class EncodedImageTests
 {
-    private static readonly RgbImage Asymmetric = new(3, 2, new byte[] { 10, 11, 12, 20, 21, 22, 30, 31, 32, 40, 41, 42, 50, 51, 52, 60, 61, 62 });
+    private static readonly RgbImage Asymmetric = new(3, 2,
+        new byte[] { 10, 11, 12, 20, 21, 22, 30, 31, 32, 40, 41, 42, 50, 51, 52, 60, 61, 62 });
 
     public static TheoryData<string> Decoders => ["stb", "skia"];
 
     public static IImageDecoder Decoder(string name) => name == "stb" ? new StbImageDecoder() : new SkiaImageDecoder();
 
-    // The red bytes of the upright picture, row by row; the picture as stored is 10 20 30 over 40 50 60. From the EXIF standard's table of where
-    // row 0 and column 0 are.
+    // The red bytes of the upright picture, row by row; the picture as stored is 10 20 30 over 40 50 60. From the EXIF standard's table of
+    // where row 0 and column 0 are.
     public static TheoryData<int, int, byte[]> Orientations => new()
     {
         { 1, 3, [10, 20, 30, 40, 50, 60] },
@@ -47,7 +48,8 @@ public sealed class EncodedImageTests
     public void Orientations_that_do_not_exist_and_damaged_metadata_leave_the_picture_as_it_is(string decoder)
     {
         byte[] sound = SampleFiles.Exif(6, bigEndian: true);
-        List<byte[]> metadata = [SampleFiles.Exif(0, false), SampleFiles.Exif(9, false), SampleFiles.Exif(6, false, type: 7), [], [.. "II*\0"u8]];
+        List<byte[]> metadata =
+            [SampleFiles.Exif(0, false), SampleFiles.Exif(9, false), SampleFiles.Exif(6, false, type: 7), [], [.. "II*\0"u8]];
         for (int length = 0; length < 32; length++)
             metadata.Add(sound[..length]);
         byte[] directoryFarAway = [.. sound];

@@ -31,8 +31,8 @@ internal sealed class GoldenImage(string name, JsonElement entry)
 
     public static string Sha256(ReadOnlySpan<byte> bytes) => Convert.ToHexStringLower(SHA256.HashData(bytes));
 
-    /// <summary>[256, 256, 3] of "resized_256", "meta_crop" or "hf_crop", or null where Pillow's answer is not stored. The sum of the bytes, which was
-    /// taken from Pillow's array itself, shows that the file and its reading are right.</summary>
+    /// <summary>[256, 256, 3] of "resized_256", "meta_crop" or "hf_crop", or null where Pillow's answer is not stored. The sum of the
+    /// bytes, which was taken from Pillow's array itself, shows that the file and its reading are right.</summary>
     public byte[]? Expected(string kind)
     {
         if (Find(kind) is not { } file)

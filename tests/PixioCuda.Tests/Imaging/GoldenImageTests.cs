@@ -30,7 +30,8 @@ public sealed class GoldenImageTests
         if (golden.DecodedSha256 is { } expected)
             Assert.Equal(expected, GoldenImage.Sha256(image.Pixels.Span));
         else
-            Assert.True(image.Width * image.Height > 512 * 512, $"{name} is small, and yet its decoded pixels have no sum in the manifest.");
+            Assert.True(image.Width * image.Height > 512 * 512,
+                $"{name} is small, and yet its decoded pixels have no sum in the manifest.");
     }
 
     [Theory]

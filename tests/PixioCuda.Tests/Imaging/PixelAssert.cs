@@ -17,7 +17,8 @@ internal static class PixelAssert
                 (worst, worstAt) = (difference, i);
         }
 
-        Assert.True(differing == 0, $"{what}: {differing} of {expected.Length} bytes differ, most at x {worstAt / 3 % width}, y {worstAt / 3 / width}, "
+        Assert.True(differing == 0,
+            $"{what}: {differing} of {expected.Length} bytes differ, most at x {worstAt / 3 % width}, y {worstAt / 3 / width}, "
             + $"channel {worstAt % 3}: {expected[worstAt]} expected, {actual[worstAt]} found.");
     }
 }

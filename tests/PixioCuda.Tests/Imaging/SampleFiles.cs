@@ -12,7 +12,8 @@ internal static class SampleFiles
     /// <summary>Where a PNG's first chunk behind its header begins.</summary>
     public const int PngHeaderEnd = 33;
 
-    public static byte[] Png(RgbImage image, params ReadOnlySpan<byte[]> chunksAfterHeader) => Png(image, surplusRows: 0, chunksAfterHeader);
+    public static byte[] Png(RgbImage image, params ReadOnlySpan<byte[]> chunksAfterHeader) =>
+        Png(image, surplusRows: 0, chunksAfterHeader);
 
     /// <summary>A PNG without filters, whose pixels go on for some rows more than its header needs (or, if negative, end early).</summary>
     public static byte[] Png(RgbImage image, int surplusRows, params ReadOnlySpan<byte[]> chunksAfterHeader)
@@ -122,7 +123,8 @@ internal static class SampleFiles
         }
     }
 
-    /// <summary>A grey baseline JPEG, one row of 8 x 8 blocks of one level each (192 to 255), with a restart marker behind each block but the last.</summary>
+    /// <summary>A grey baseline JPEG, one row of 8 x 8 blocks of one level each (192 to 255), with a restart marker behind each block but
+    /// the last.</summary>
     public static byte[] JpegWithRestarts(params ReadOnlySpan<byte> levels)
     {
         List<byte> scan = [];
@@ -148,7 +150,8 @@ internal static class SampleFiles
         byte[] details = [0x10, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         return
         [
-            0xFF, 0xD8, .. Concatenate(segments), .. JpegSegment(0xDB, quantization), .. JpegSegment(0xC4, averages), .. JpegSegment(0xC4, details),
+            0xFF, 0xD8, .. Concatenate(segments), .. JpegSegment(0xDB, quantization), .. JpegSegment(0xC4, averages),
+            .. JpegSegment(0xC4, details),
             .. JpegSegment(0xC0, [8, (byte)(height >> 8), (byte)height, (byte)(width >> 8), (byte)width, 1, 1, 0x11, 0]),
             .. JpegSegment(0xDA, [1, 1, 0x00, 0, 63, 0]), .. scan, 0xFF, 0xD9,
         ];

@@ -22,8 +22,8 @@ public sealed class StbImageDecoderTests
         Assert.Equal(golden.DecodedSha256, GoldenImage.Sha256(image.Pixels.Span));
     }
 
-    // What another rounding of the inverse transform and another chroma interpolation make: up to 10 levels, 0.12 in the mean (coffee-422.jpg).
-    // Pixels that are turned the wrong way differ by far more.
+    // What another rounding of the inverse transform and another chroma interpolation make: up to 10 levels, 0.12 in the mean
+    // (coffee-422.jpg). Pixels that are turned the wrong way differ by far more.
     [Theory]
     [MemberData(nameof(Jpegs))]
     public void Jpegs_decode_to_within_ten_levels_of_libjpeg(string name)
@@ -64,6 +64,7 @@ public sealed class StbImageDecoderTests
         byte[][] encoded = [.. names.Select(name => GoldenImage.Get(name).Encoded)];
         string[] expected = [.. encoded.Select((file, i) => GoldenImage.Sha256(Stb.Decode(file, names[i]).Pixels.Span))];
         Parallel.For(0, 100, new ParallelOptions { MaxDegreeOfParallelism = 8 }, i =>
-            Assert.Equal(expected[i % names.Length], GoldenImage.Sha256(Stb.Decode(encoded[i % names.Length], names[i % names.Length]).Pixels.Span)));
+            Assert.Equal(expected[i % names.Length],
+                GoldenImage.Sha256(Stb.Decode(encoded[i % names.Length], names[i % names.Length]).Pixels.Span)));
     }
 }
