@@ -27,7 +27,7 @@ public class ReadmeTests
             foreach (string library in new[] { "PixioCuda.dll", "PixioCuda.Interop.dll", "StbImageSharp.dll" })
                 File.Copy(Path.Combine(AppContext.BaseDirectory, library), Path.Combine(folder, library));
             File.WriteAllText(Path.Combine(folder, "app.runtimeconfig.json"),
-                $$"""{"runtimeOptions": {"tfm": "net10.0", "framework": {"name": "Microsoft.NETCore.App", "version": "{{Environment.Version.ToString(3)}}"}}}""");
+                $$"""{"runtimeOptions": {"tfm": "net10.0", "framework": {"name": "Microsoft.NETCore.App", "version": "{{Environment.Version.ToString(3)}}" } } }""");
             (int exitCode, string output, string error) = Run(Path.Combine(folder, "app.dll"), root);
             Assert.True(exitCode == 0, error);
             Assert.StartsWith("768 numbers, beginning with ", output, StringComparison.Ordinal);
