@@ -5,8 +5,8 @@ using SkiaSharp;
 
 namespace PixioCuda.Skia;
 
-/// <summary>The decoder that gives Pillow's pixels, bit for bit (libjpeg-turbo, libpng and libwebp through SkiaSharp), for PNG, JPEG, GIF, BMP and
-/// WebP.</summary>
+/// <summary>The decoder that gives Pillow's pixels, bit for bit (libjpeg-turbo, libpng and libwebp through SkiaSharp), for PNG, JPEG, GIF,
+/// BMP and WebP.</summary>
 public sealed class SkiaImageDecoder : IImageDecoder
 {
     private const int PixelSize = 4;
@@ -37,7 +37,7 @@ public sealed class SkiaImageDecoder : IImageDecoder
         using SKData data = SKData.Create(file, fileLength);
         using SKCodec? codec = SKCodec.Create(data);
         if (codec is null)
-            throw ImageError.Damaged(name, $"its {header.Format} header cannot be read");
+            throw ImageError.Damaged(name, $"its {header.FormatName} header cannot be read");
         if (codec.Info.Width != header.Width || codec.Info.Height != header.Height)
         {
             throw ImageError.Damaged(name,
@@ -48,9 +48,9 @@ public sealed class SkiaImageDecoder : IImageDecoder
         SKImageInfo wanted = new(header.Width, header.Height, SKColorType.Rgba8888, SKAlphaType.Unpremul);
         SKCodecResult result = codec.GetPixels(wanted, pixels);
         if (result == SKCodecResult.IncompleteInput)
-            throw ImageError.Damaged(name, $"its {header.Format} data end before its pixels do; it may be cut short");
+            throw ImageError.Damaged(name, $"its {header.FormatName} data end before its pixels do; it may be cut short");
         if (result != SKCodecResult.Success)
-            throw ImageError.Damaged(name, $"its {header.Format} data cannot be decoded ({result})");
+            throw ImageError.Damaged(name, $"its {header.FormatName} data cannot be decoded ({result})");
     }
 
     private static int ByteCount(ImageHeader header, string name)
@@ -58,6 +58,7 @@ public sealed class SkiaImageDecoder : IImageDecoder
         long byteCount = (long)header.Width * header.Height * PixelSize;
         return byteCount <= Array.MaxLength
             ? (int)byteCount
-            : throw ImageError.Unsupported(name, $"its {header.Width} x {header.Height} pixels take {byteCount} bytes, more than one block of memory");
+            : throw ImageError.Unsupported(name,
+                $"its {header.Width} x {header.Height} pixels take {byteCount} bytes, more than one block of memory");
     }
 }

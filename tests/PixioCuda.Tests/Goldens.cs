@@ -35,7 +35,7 @@ internal sealed class GoldenFolder
         Name = name;
         Root = TestData.Path(name);
         _info = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(Root, "info.json"))).RootElement;
-        Dimensions = ReadDimensions(Path.Combine(Root, "config.json"));
+        Config = PixioConfigJson.Load(Path.Combine(Root, "config.json"));
     }
 
     public string Name { get; }
@@ -49,7 +49,7 @@ internal sealed class GoldenFolder
 
     public bool ShipsWeights => File.Exists(Path.Combine(Root, "model.safetensors"));
 
-    public EncoderDimensions Dimensions { get; }
+    public PixioConfig Config { get; }
 
     public IReadOnlyList<string> Cases => [.. _info.GetProperty("cases").EnumerateObject().Select(property => property.Name)];
 
@@ -95,33 +95,7 @@ internal sealed class GoldenFolder
     /// <summary>The weights: the shipped file, or made from the seed.</summary>
     public ITensorSource OpenWeights() => ShipsWeights
         ? Checkpoint.Open(Root)
-        : SyntheticWeights.Create($"random:{Name}@{Seed}", Dimensions, Seed, Massive);
-
-    /// <summary>What a config says of the tensors' shapes.</summary>
-    internal static EncoderDimensions ReadDimensions(string configPath)
-    {
-        using var document = JsonDocument.Parse(File.ReadAllBytes(configPath));
-        JsonElement config = document.RootElement;
-        (int imageHeight, int imageWidth) = Pair(config.GetProperty("image_size"));
-        (int patchHeight, int patchWidth) = Pair(config.GetProperty("patch_size"));
-        int classTokens = config.GetProperty("n_cls_tokens").GetInt32();
-        return new EncoderDimensions
-        {
-            HiddenSize = config.GetProperty("hidden_size").GetInt32(),
-            LayerCount = config.GetProperty("num_hidden_layers").GetInt32(),
-            MlpRatio = config.GetProperty("mlp_ratio").GetDouble(),
-            PatchHeight = patchHeight,
-            PatchWidth = patchWidth,
-            ChannelCount = config.GetProperty("num_channels").GetInt32(),
-            ClassTokenCount = classTokens,
-            PositionCount = classTokens + imageHeight / patchHeight * (imageWidth / patchWidth),
-            QkvBias = config.GetProperty("qkv_bias").GetBoolean(),
-        };
-
-        static (int Height, int Width) Pair(JsonElement value) => value.ValueKind == JsonValueKind.Array
-            ? (value[0].GetInt32(), value[1].GetInt32())
-            : (value.GetInt32(), value.GetInt32());
-    }
+        : SyntheticWeights.Create($"random:{Name}@{Seed}", Config, Seed, Massive);
 
     private JsonElement Case(string caseName) => _info.GetProperty("cases").GetProperty(caseName);
 

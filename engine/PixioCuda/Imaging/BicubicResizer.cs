@@ -4,12 +4,15 @@ using PixioCuda.Imaging.Resampling;
 
 namespace PixioCuda.Imaging;
 
-/// <summary>Pillow's bicubic resize of 8-bit pictures, bit for bit (Image.resize with BICUBIC): antialiased, a horizontal pass, rounding and clipping
-/// to bytes, a vertical pass, all in 22-bit fixed point. One instance may be used by any number of threads.</summary>
+/// <summary>Pillow's bicubic resize of 8-bit pictures, bit for bit (Image.resize with BICUBIC): antialiased, a horizontal pass, rounding
+/// and clipping to bytes, a vertical pass, all in 22-bit fixed point. One instance may be used by any number of threads.</summary>
 internal sealed class BicubicResizer(SimdWidth simdWidth)
 {
     // Blocks of the vertical pass at the widest vectors.
     private const int StrideAlignment = 64;
+
+    // The weights of an axis take up to 64 bytes per input pixel: this keeps them below 0.3 GB. The longest JPEG has 65535 pixels a side.
+    private const int MaxInputSide = 1 << 22;
 
     private readonly BicubicAxisCache _axes = new();
 
@@ -24,7 +27,8 @@ internal sealed class BicubicResizer(SimdWidth simdWidth)
     /// <param name="resizedHeight">The height of the whole result.</param>
     /// <param name="kept">The part of the result to compute.</param>
     /// <param name="destination">[kept.Height, kept.Width, 3].</param>
-    /// <exception cref="ImageFormatException">The picture is so much longer than wide that the rows between the two passes exceed 2 GB.</exception>
+    /// <exception cref="ImageFormatException">A side is longer than 4 million pixels, or the picture is so much longer than wide that the
+    /// rows between the two passes exceed 2 GB.</exception>
     public void Resize(
         ReadOnlySpan<byte> source, int width, int height, int resizedWidth, int resizedHeight, PixelRectangle kept, Span<byte> destination)
     {
@@ -32,11 +36,18 @@ internal sealed class BicubicResizer(SimdWidth simdWidth)
         if (source.Length != 3L * width * height)
             throw new ArgumentException($"The source holds {source.Length} bytes instead of {3L * width * height}.", nameof(source));
         if (destination.Length != (long)rowBytes * kept.Height)
-            throw new ArgumentException($"The destination holds {destination.Length} bytes instead of {(long)rowBytes * kept.Height}.", nameof(destination));
+            throw new ArgumentException($"The destination holds {destination.Length} bytes instead of {(long)rowBytes * kept.Height}.",
+                nameof(destination));
         if (kept.Left < 0 || kept.Top < 0 || kept.Width < 1 || kept.Height < 1
             || kept.Left > resizedWidth - kept.Width || kept.Top > resizedHeight - kept.Height)
         {
             throw new ArgumentException($"The part {kept} does not lie within {resizedWidth} x {resizedHeight} pixels.", nameof(kept));
+        }
+
+        if (width > MaxInputSide || height > MaxInputSide)
+        {
+            throw new ImageFormatException($"A picture of {width} x {height} pixels cannot be resized: the longest side that can is "
+                + $"{MaxInputSide} pixels; crop the picture first.");
         }
 
         BicubicAxis horizontal = _axes.Get(width, resizedWidth, kept.Left, kept.Width);

@@ -9,6 +9,7 @@ public sealed record ImageDecodeOptions
     /// <summary>The defaults.</summary>
     public static ImageDecodeOptions Default { get; } = new();
 
-    /// <summary>The most pixels (width x height) that a picture's header may claim; checked before anything is allocated for them.</summary>
+    /// <summary>The most pixels (width x height) that a picture's header may claim; checked before anything is allocated for
+    /// them.</summary>
     public long MaxPixels { get; init; } = DefaultMaxPixels;
 }

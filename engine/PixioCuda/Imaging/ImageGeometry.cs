@@ -9,7 +9,8 @@ internal sealed record ImageGeometry(ResizeRule? Resize, CropSize? Crop, CropRou
     public string Id => (Resize?.Id ?? "no-resize") + (Crop is { } crop ? $"-crop-{crop.Height}x{crop.Width}" : "");
 
     /// <summary>What to resize a picture to, and which part of that to keep.</summary>
-    /// <exception cref="ImageFormatException">The crop is larger than the resized picture, or a side exceeds what can be counted.</exception>
+    /// <exception cref="ImageFormatException">The crop is larger than the resized picture, or a side exceeds what can be
+    /// counted.</exception>
     public (int ResizedWidth, int ResizedHeight, PixelRectangle Kept) Plan(int width, int height)
     {
         (int resizedWidth, int resizedHeight) = Resize?.Apply(width, height) ?? (width, height);
@@ -17,11 +18,13 @@ internal sealed record ImageGeometry(ResizeRule? Resize, CropSize? Crop, CropRou
             return (resizedWidth, resizedHeight, new PixelRectangle(0, 0, resizedWidth, resizedHeight));
         if (crop.Width > resizedWidth || crop.Height > resizedHeight)
         {
-            throw new ImageFormatException($"A picture of {width} x {height} pixels is {resizedWidth} x {resizedHeight} when {Id} has resized it, "
-                + $"which is smaller than the crop of {crop.Width} x {crop.Height}; use a larger picture or --resize.");
+            throw new ImageFormatException(
+                $"A picture of {width} x {height} pixels is {resizedWidth} x {resizedHeight} when {Id} has resized it, "
+                + $"which is smaller than the crop of {crop.Width} x {crop.Height}; use a larger picture or resize to another size.");
         }
 
-        return (resizedWidth, resizedHeight, new PixelRectangle(Offset(resizedWidth - crop.Width), Offset(resizedHeight - crop.Height), crop.Width, crop.Height));
+        return (resizedWidth, resizedHeight,
+            new PixelRectangle(Offset(resizedWidth - crop.Width), Offset(resizedHeight - crop.Height), crop.Width, crop.Height));
     }
 
     private int Offset(int surplus) =>
@@ -58,7 +61,8 @@ internal sealed record ResizeRule(int Height, int? Width)
         long longest = (long)Height * Math.Max(width, height) / Math.Min(width, height);
         if (longest > int.MaxValue)
         {
-            throw new ImageFormatException($"A picture of {width} x {height} pixels would be {longest} pixels long with its shortest side at {Height}; "
+            throw new ImageFormatException(
+                $"A picture of {width} x {height} pixels would be {longest} pixels long with its shortest side at {Height}; "
                 + "crop the picture first.");
         }
 

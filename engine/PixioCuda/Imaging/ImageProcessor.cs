@@ -4,8 +4,8 @@ using PixioCuda.Imaging.Resampling;
 
 namespace PixioCuda.Imaging;
 
-/// <summary>Makes pictures into model input by a recipe. One instance may be used by any number of threads; scratch memory is rented, so that
-/// the steady state allocates nothing.</summary>
+/// <summary>Makes pictures into model input by a recipe. One instance may be used by any number of threads; scratch memory is rented, so
+/// that the steady state allocates nothing.</summary>
 public sealed class ImageProcessor
 {
     private const int ChannelCount = 3;
@@ -22,7 +22,8 @@ public sealed class ImageProcessor
         ArgumentNullException.ThrowIfNull(recipe);
         if (modelChannels != ChannelCount)
         {
-            throw new ModelFormatException($"Pictures give {ChannelCount} channels, and this model takes {modelChannels} (num_channels in its config.json); "
+            throw new ModelFormatException(
+                $"Pictures give {ChannelCount} channels, and this model takes {modelChannels} (num_channels in its config.json); "
                 + "give it pixel values of your own instead of pictures.");
         }
 
@@ -108,6 +109,7 @@ public sealed class ImageProcessor
     {
         long needed = (long)ChannelCount * kept.Width * kept.Height;
         if (length != needed)
-            throw new ArgumentException($"A result of {kept.Height} x {kept.Width} pixels has {needed} values, but there is room for {length}.", parameter);
+            throw new ArgumentException(
+                $"A result of {kept.Height} x {kept.Width} pixels has {needed} values, but there is room for {length}.", parameter);
     }
 }

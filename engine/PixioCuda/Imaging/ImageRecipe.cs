@@ -4,8 +4,8 @@ using PixioCuda.Imaging.Resampling;
 namespace PixioCuda.Imaging;
 
 /// <summary>What is done to a picture before a model sees it: resize, crop, scale, normalise. Immutable.</summary>
-/// <remarks>Two recipes exist: <c>hf</c> does what preprocessor_config.json says, as transformers' BitImageProcessor does it; <c>meta-knn</c> does what
-/// the original k-NN evaluation does: the shortest side to the model's size, then the centre.</remarks>
+/// <remarks>Two recipes exist: <c>hf</c> does what preprocessor_config.json says, as transformers' BitImageProcessor does it;
+/// <c>meta-knn</c> does what the original k-NN evaluation does: the shortest side to the model's size, then the centre.</remarks>
 public sealed class ImageRecipe
 {
     /// <summary>The name of the recipe that follows preprocessor_config.json.</summary>
@@ -28,8 +28,8 @@ public sealed class ImageRecipe
     /// <summary><see cref="HfName"/> or <see cref="MetaKnnName"/>.</summary>
     public string Name { get; }
 
-    /// <summary>A stable description, such as "hf:bicubic-256x256" (height first): two recipes with the same one give the same pixel values.
-    /// What differs from the published scale, mean and deviation is appended.</summary>
+    /// <summary>A stable description, such as "hf:bicubic-256x256" (height first): two recipes with the same one give the same pixel
+    /// values. What differs from the published scale, mean and deviation is appended.</summary>
     public string Id { get; }
 
     /// <summary>What is done to the shape.</summary>
@@ -48,10 +48,11 @@ public sealed class ImageRecipe
     /// (truncated), then the central square, its offset rounded half to even as torchvision does.</summary>
     /// <param name="imageSize">The model's image size in pixels.</param>
     public static ImageRecipe MetaKnn(int imageSize) =>
-        new(MetaKnnName, new ImageGeometry(ResizeRule.ShortestSide(imageSize), new CropSize(imageSize, imageSize), CropRounding.HalfEven), PixelScale.Published);
+        new(MetaKnnName, new ImageGeometry(ResizeRule.ShortestSide(imageSize), new CropSize(imageSize, imageSize), CropRounding.HalfEven),
+            PixelScale.Published);
 
-    /// <summary>Reads the recipe <c>hf</c> from a model folder: from its preprocessor_config.json, or, where there is none, the published one for
-    /// the model's image size.</summary>
+    /// <summary>Reads the recipe <c>hf</c> from a model folder: from its preprocessor_config.json, or, where there is none, the published
+    /// one for the model's image size.</summary>
     /// <exception cref="ModelFormatException">The file asks for something that is not known, or is not valid JSON.</exception>
     public static ImageRecipe Load(string modelFolder, int imageHeight, int imageWidth)
     {
@@ -59,8 +60,8 @@ public sealed class ImageRecipe
         return File.Exists(path) ? Parse(File.ReadAllBytes(path), path) : Hf(imageHeight, imageWidth);
     }
 
-    /// <summary>Reads the recipe <c>hf</c> from the text of a preprocessor_config.json. What it leaves out is what BitImageProcessor takes for it:
-    /// shortest side 224, a central 224 x 224, CLIP's mean and deviation.</summary>
+    /// <summary>Reads the recipe <c>hf</c> from the text of a preprocessor_config.json. What it leaves out is what BitImageProcessor takes
+    /// for it: shortest side 224, a central 224 x 224, CLIP's mean and deviation.</summary>
     /// <param name="json">The text, in UTF-8.</param>
     /// <param name="name">What to call the file in messages.</param>
     /// <exception cref="ModelFormatException">The file asks for something that is not known, or is not valid JSON.</exception>
@@ -70,14 +71,20 @@ public sealed class ImageRecipe
         return new ImageRecipe(HfName, geometry, scale);
     }
 
-    /// <summary>The same recipe for pictures of another size. <c>hf</c> then resizes to exactly that, without a crop; <c>meta-knn</c> knows squares only.</summary>
+    /// <summary>The same recipe for pictures of another size. <c>hf</c> then resizes to exactly that, without a crop; <c>meta-knn</c> knows
+    /// squares only.</summary>
     /// <exception cref="ArgumentException">The recipe is <c>meta-knn</c> and the size is not square.</exception>
     public ImageRecipe WithSize(int height, int width)
     {
         if (Name == HfName)
             return new ImageRecipe(HfName, new ImageGeometry(ResizeRule.Exact(height, width), Crop: null, CropRounding.Floor), Scale);
         if (height != width)
-            throw new ArgumentException($"The recipe {MetaKnnName} crops squares, so that it cannot be resized to {height}x{width}; use the recipe {HfName}.", nameof(width));
+        {
+            throw new ArgumentException(
+                $"The recipe {MetaKnnName} crops squares, so that it cannot be resized to {height}x{width}; use the recipe {HfName}.",
+                nameof(width));
+        }
+
         return MetaKnn(height);
     }
 

@@ -2,7 +2,8 @@ using System.Globalization;
 
 namespace PixioCuda.Imaging;
 
-/// <summary>What a recipe does to the values of pixels: times a factor, minus a mean, over a deviation, each step only if asked for.</summary>
+/// <summary>What a recipe does to the values of pixels: times a factor, minus a mean, over a deviation, each step only if asked
+/// for.</summary>
 /// <param name="Factor">What bytes are multiplied by; null to leave them as they are.</param>
 /// <param name="Normalization">What is subtracted and divided by; null for nothing.</param>
 internal sealed record PixelScale(double? Factor, ChannelNormalization? Normalization)
@@ -15,14 +16,16 @@ internal sealed record PixelScale(double? Factor, ChannelNormalization? Normaliz
     {
         get
         {
-            string factor = Factor == Published.Factor ? "" : Factor is { } value ? $"-scale-{value.ToString(CultureInfo.InvariantCulture)}" : "-unscaled";
+            string factor = Factor == Published.Factor ? ""
+                : Factor is { } value ? $"-scale-{value.ToString(CultureInfo.InvariantCulture)}"
+                : "-unscaled";
             string published = Published.Normalization!.Id;
             return factor + (Normalization is null ? "-unnormalized" : Normalization.Id == published ? "" : Normalization.Id);
         }
     }
 
-    /// <summary>[3, 256]: the value of each byte in each channel, in transformers' arithmetic: the product in double precision, rounded once, then
-    /// difference and quotient in single precision.</summary>
+    /// <summary>[3, 256]: the value of each byte in each channel, in transformers' arithmetic: the product in double precision, rounded
+    /// once, then difference and quotient in single precision.</summary>
     public float[] ToTable()
     {
         float[] table = new float[3 * 256];
@@ -50,5 +53,6 @@ internal sealed class ChannelNormalization(double[] mean, double[] deviation)
 
     public string Id => $"-mean-{Join(Mean)}-std-{Join(Deviation)}";
 
-    private static string Join(IReadOnlyList<double> values) => string.Join(',', values.Select(value => value.ToString(CultureInfo.InvariantCulture)));
+    private static string Join(IReadOnlyList<double> values) =>
+        string.Join(',', values.Select(value => value.ToString(CultureInfo.InvariantCulture)));
 }

@@ -35,7 +35,8 @@ internal static class PreprocessorConfig
                 throw Wrong($"its image_processor_type is {type.GetRawText()}, and only BitImageProcessor is known");
             }
 
-            if (Find("resample") is { } resample && !(resample.ValueKind == JsonValueKind.Number && resample.TryGetInt32(out int filter) && filter == Bicubic))
+            if (Find("resample") is { } resample
+                && !(resample.ValueKind == JsonValueKind.Number && resample.TryGetInt32(out int filter) && filter == Bicubic))
                 throw Wrong($"its resample is {resample.GetRawText()}, and only {Bicubic} (bicubic) is known");
 
             ResizeRule? resize = Flag("do_resize", true) ? ReadResize() : null;
@@ -43,7 +44,9 @@ internal static class PreprocessorConfig
             if (crop is { } kept && resize is { } rule && (kept.Height > rule.Height || kept.Width > (rule.Width ?? rule.Height)))
                 throw Wrong($"its crop_size of {kept.Height} x {kept.Width} is larger than its size");
 
-            double? factor = Flag("do_rescale", true) ? Find("rescale_factor") is { } value ? Number(value, "rescale_factor") : 1 / 255.0 : null;
+            double? factor = null;
+            if (Flag("do_rescale", true))
+                factor = Find("rescale_factor") is { } value ? Number(value, "rescale_factor") : 1 / 255.0;
             ChannelNormalization? normalization = null;
             if (Flag("do_normalize", true))
             {
@@ -80,7 +83,8 @@ internal static class PreprocessorConfig
             if (size.ValueKind == JsonValueKind.Number)
                 return new CropSize(Side(size, "crop_size"), Side(size, "crop_size"));
             if (HasExactly(size, "height", "width"))
-                return new CropSize(Side(size.GetProperty("height"), "crop_size.height"), Side(size.GetProperty("width"), "crop_size.width"));
+                return new CropSize(Side(size.GetProperty("height"), "crop_size.height"),
+                    Side(size.GetProperty("width"), "crop_size.width"));
             throw Wrong($"its crop_size is {size.GetRawText()}, and only a number, or height and width are known");
         }
 
@@ -108,7 +112,8 @@ internal static class PreprocessorConfig
         private int Side(JsonElement value, string key) =>
             value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int side) && side is > 0 and <= MaxSide
                 ? side
-                : throw Wrong(string.Create(CultureInfo.InvariantCulture, $"its {key} is {value.GetRawText()} instead of a whole number from 1 to {MaxSide}"));
+                : throw Wrong(string.Create(CultureInfo.InvariantCulture,
+                    $"its {key} is {value.GetRawText()} instead of a whole number from 1 to {MaxSide}"));
 
         private static bool HasExactly(JsonElement value, params ReadOnlySpan<string> keys)
         {
@@ -124,7 +129,8 @@ internal static class PreprocessorConfig
         }
 
         /// <summary>Python writes None as null, and means that the setting is absent.</summary>
-        private JsonElement? Find(string key) => root.TryGetProperty(key, out JsonElement value) && value.ValueKind != JsonValueKind.Null ? value : null;
+        private JsonElement? Find(string key) =>
+            root.TryGetProperty(key, out JsonElement value) && value.ValueKind != JsonValueKind.Null ? value : null;
 
         private ModelFormatException Wrong(string what) => new($"The file {name} cannot be followed: {what}.");
     }

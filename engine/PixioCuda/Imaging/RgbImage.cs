@@ -16,7 +16,8 @@ public sealed class RgbImage
         if (pixels.Length != 3L * width * height)
         {
             throw new ArgumentException(
-                $"A picture of {width} x {height} pixels takes {3L * width * height} bytes of RGB, but {pixels.Length} were given.", nameof(pixels));
+                $"A picture of {width} x {height} pixels takes {3L * width * height} bytes of RGB, but {pixels.Length} were given.",
+                nameof(pixels));
         }
 
         Width = width;

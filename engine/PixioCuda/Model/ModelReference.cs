@@ -29,7 +29,7 @@ internal static class ModelReference
         }
 
         string description = string.Create(CultureInfo.InvariantCulture, $"{RandomPrefix}{parts[0]}@{seed}");
-        return new OpenedModel(config, SyntheticWeights.Create(description, EncoderDimensions.Of(config), seed), ProcessorConfigPath: null);
+        return new OpenedModel(config, SyntheticWeights.Create(description, config, seed), ProcessorConfigPath: null);
     }
 
     private static OpenedModel OpenCheckpoint(string path)

@@ -1,6 +1,7 @@
 using PixioCuda.Cpu;
 using PixioCuda.Graph;
 using PixioCuda.Imaging;
+using PixioCuda.Interop;
 using PixioCuda.Weights;
 
 namespace PixioCuda;
@@ -18,7 +19,7 @@ public sealed partial class PixioModel
         _options = options;
         _processor = new Lazy<ImageProcessor>(() => new ImageProcessor(recipe, opened.Config.Channels));
         Recipe = recipe;
-        Device = options.Device == CpuDevice ? backend.Description : $"{backend.Description}, since this build runs on no other device";
+        Device = options.Device == CpuDevice ? backend.Description : $"{backend.Description}, because {WhyNotCuda()}";
     }
 
     /// <summary>Loads a model.</summary>
@@ -50,6 +51,12 @@ public sealed partial class PixioModel
         if (threads is < 1 or > 1024)
             throw new ArgumentException($"{threads} threads cannot be used: give a number from 1 to 1024.", nameof(options));
         return new CpuTarget(options.VectorBits ?? CpuTarget.WidestVectorBits, threads);
+    }
+
+    private static string WhyNotCuda()
+    {
+        CudaDriverStatus driver = CudaDriver.Probe();
+        return driver.DeviceCount == 0 ? driver.Finding : $"this version has no CUDA backend yet ({driver.Finding})";
     }
 
     private static ImageRecipe RecipeOf(OpenedModel opened, PixioModelOptions options)

@@ -11,8 +11,10 @@ internal static class Checkpoint
 
     private const string IndexSuffix = ".safetensors.index.json";
 
-    /// <summary>Opens a folder with <see cref="SingleFile"/> or <see cref="IndexFile"/> (the first that is there), or one such file by its path.</summary>
-    /// <exception cref="ModelFormatException">Nothing is there (the message says what was looked for), or what is there is not valid.</exception>
+    /// <summary>Opens a folder with <see cref="SingleFile"/> or <see cref="IndexFile"/> (the first that is there), or one such file by
+    /// its path.</summary>
+    /// <exception cref="ModelFormatException">Nothing is there (the message says what was looked for), or what is there is not
+    /// valid.</exception>
     public static ITensorSource Open(string path)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
@@ -22,11 +24,16 @@ internal static class Checkpoint
             string index = Path.Combine(path, IndexFile);
             return File.Exists(single) ? SafetensorsFile.Open(single)
                 : File.Exists(index) ? ShardedCheckpoint.Open(index)
-                : throw new ModelFormatException($"The folder '{path}' holds no weights: neither '{SingleFile}' nor '{IndexFile}' is in it.");
+                : throw new ModelFormatException(
+                    $"The folder '{path}' holds no weights: neither '{SingleFile}' nor '{IndexFile}' is in it.");
         }
 
         if (!File.Exists(path))
-            throw new ModelFormatException($"There are no weights at '{path}': it is neither a folder with '{SingleFile}' or '{IndexFile}' nor a file.");
+        {
+            throw new ModelFormatException(
+                $"There are no weights at '{path}': it is neither a folder with '{SingleFile}' or '{IndexFile}' nor a file.");
+        }
+
         return path.EndsWith(IndexSuffix, StringComparison.OrdinalIgnoreCase) ? ShardedCheckpoint.Open(path) : SafetensorsFile.Open(path);
     }
 }

@@ -1,9 +1,9 @@
 namespace PixioCuda.Weights;
 
 /// <summary>
-/// Which stored tensor is which of the encoder's. A prefix that all of the encoder's names share is taken off. Names that the encoder does not
-/// know are an error, so that no weight is dropped in silence; only where there is a prefix do tensors outside it belong to the model around the
-/// encoder (a head, say) and are left alone.
+/// Which stored tensor is which of the encoder's. A prefix that all of the encoder's names share is taken off. Names that the encoder
+/// does not know are an error, so that no weight is dropped in silence; only where there is a prefix do tensors outside it belong to the
+/// model around the encoder (a head, say) and are left alone.
 /// </summary>
 internal sealed class CheckpointBinding
 {
@@ -25,8 +25,10 @@ internal sealed class CheckpointBinding
 
     /// <summary>Finds every expected tensor in a checkpoint.</summary>
     /// <param name="source">The checkpoint.</param>
-    /// <param name="expected">The encoder's tensors, such as <see cref="HuggingFaceNames.EncoderTensors"/>; their types do not matter.</param>
-    /// <exception cref="ModelFormatException">Tensors are missing, surplus, of another shape or of a type that cannot be read; all are named.</exception>
+    /// <param name="expected">The encoder's tensors, such as <see cref="HuggingFaceNames.EncoderTensors"/>; their types do not
+    /// matter.</param>
+    /// <exception cref="ModelFormatException">Tensors are missing, surplus, of another shape or of a type that cannot be read; all are
+    /// named.</exception>
     public static CheckpointBinding Bind(ITensorSource source, IReadOnlyList<TensorInfo> expected)
     {
         HashSet<string> expectedNames = [.. expected.Select(tensor => tensor.Name)];
@@ -44,7 +46,10 @@ internal sealed class CheckpointBinding
             if (found.TryGetValue(tensor.Name, out TensorInfo? stored))
             {
                 if (!stored.Shape.SequenceEqual(tensor.Shape))
-                    reshaped.Add($"{MessageText.Quote(stored.Name)} is {MessageText.Shape(stored.Shape)}, expected {MessageText.Shape(tensor.Shape)}");
+                {
+                    reshaped.Add($"{MessageText.Quote(stored.Name)} is {MessageText.Shape(stored.Shape)}, "
+                        + $"expected {MessageText.Shape(tensor.Shape)}");
+                }
             }
             else if (unsupportedFound.TryGetValue(tensor.Name, out string? dtype))
             {
@@ -76,7 +81,8 @@ internal sealed class CheckpointBinding
         }
     }
 
-    /// <summary>The stored tensors under their canonical names; what is inside the prefix but not expected, or there twice, is surplus.</summary>
+    /// <summary>The stored tensors under their canonical names; what is inside the prefix but not expected, or there twice, is
+    /// surplus.</summary>
     private static Dictionary<string, T> Select<T>(
         IReadOnlyDictionary<string, T> stored, string prefix, HashSet<string> expected, List<string> surplus)
     {

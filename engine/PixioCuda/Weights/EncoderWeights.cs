@@ -15,7 +15,7 @@ internal sealed class EncoderWeights
     /// <summary>Finds every weight of a config in a checkpoint.</summary>
     /// <exception cref="ModelFormatException">Tensors are missing, surplus or of other shapes; the message names all of them.</exception>
     public static EncoderWeights Bind(ITensorSource source, PixioConfig config) =>
-        new(CheckpointBinding.Bind(source, HuggingFaceNames.EncoderTensors(EncoderDimensions.Of(config))));
+        new(CheckpointBinding.Bind(source, HuggingFaceNames.EncoderTensors(config)));
 
     /// <summary>The stored tensors of a weight, in the order in which they are stacked.</summary>
     public IReadOnlyList<TensorInfo> Parts(WeightKey key) => [.. Names(key).Select(name => _binding.Tensors[name])];

@@ -1,6 +1,7 @@
 namespace PixioCuda.Weights;
 
-/// <summary>The encoder's tensors by their names in a Hugging Face checkpoint. These are the names that the rest of the engine uses.</summary>
+/// <summary>The encoder's tensors by their names in a Hugging Face checkpoint. These are the names that the rest of the engine
+/// uses.</summary>
 internal static class HuggingFaceNames
 {
     public const string ClsToken = "embeddings.cls_token";
@@ -53,16 +54,16 @@ internal static class HuggingFaceNames
         : name.ToString();
 
     /// <summary>Every tensor of an encoder, in the order in which a forward pass takes them, typed F32.</summary>
-    public static IReadOnlyList<TensorInfo> EncoderTensors(EncoderDimensions dimensions)
+    public static IReadOnlyList<TensorInfo> EncoderTensors(PixioConfig config)
     {
-        long hidden = dimensions.HiddenSize;
-        long mlp = dimensions.MlpSize;
+        long hidden = config.HiddenSize;
+        long mlp = config.MlpSize;
         List<TensorInfo> tensors = [];
-        Add(ClsToken, 1, dimensions.ClassTokenCount, hidden);
-        Add(PositionEmbeddings, 1, dimensions.PositionCount, hidden);
-        Add(PatchWeight, hidden, dimensions.ChannelCount, dimensions.PatchHeight, dimensions.PatchWidth);
+        Add(ClsToken, 1, config.ClassTokens, hidden);
+        Add(PositionEmbeddings, 1, config.PositionCount, hidden);
+        Add(PatchWeight, hidden, config.Channels, config.PatchSize.Height, config.PatchSize.Width);
         Add(PatchBias, hidden);
-        for (int i = 0; i < dimensions.LayerCount; i++)
+        for (int i = 0; i < config.HiddenLayers; i++)
             AddLayer(i);
         Add(LayerNormWeight, hidden);
         Add(LayerNormBias, hidden);
@@ -90,7 +91,7 @@ internal static class HuggingFaceNames
         void AddProjection(int layer, string weight, string bias)
         {
             Add(Layer(layer, weight), hidden, hidden);
-            if (dimensions.QkvBias)
+            if (config.QkvBias)
                 Add(Layer(layer, bias), hidden);
         }
     }

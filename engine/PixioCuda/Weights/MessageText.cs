@@ -1,6 +1,7 @@
 namespace PixioCuda.Weights;
 
-/// <summary>Text from a file as it may stand in a message: a file can hold a name of any length, and control characters that a terminal obeys.</summary>
+/// <summary>Text from a file as it may stand in a message: a file can hold a name of any length, and control characters that a terminal
+/// obeys.</summary>
 internal static class MessageText
 {
     private const int LongestName = 120;

@@ -5,7 +5,8 @@ namespace PixioCuda.Weights;
 /// <summary>The prefix that a wrapping model puts before the encoder's names, such as "pixio." or "backbone.".</summary>
 internal static class NamePrefix
 {
-    /// <summary>Finds the prefix under which most of the expected names are stored: empty, or ending with a dot. Of equals, the shortest.</summary>
+    /// <summary>Finds the prefix under which most of the expected names are stored: empty, or ending with a dot. Of equals, the
+    /// shortest.</summary>
     /// <param name="stored">The names that a checkpoint holds.</param>
     /// <param name="expected">The names that the encoder needs.</param>
     /// <param name="description">The checkpoint, for messages.</param>
@@ -24,7 +25,10 @@ internal static class NamePrefix
             }
         }
 
-        string[] whole = [.. matches.Where(match => match.Value >= expected.Count).Select(match => match.Key).Order(StringComparer.Ordinal)];
+        string[] whole =
+        [
+            .. matches.Where(match => match.Value >= expected.Count).Select(match => match.Key).Order(StringComparer.Ordinal),
+        ];
         if (whole.Length > 1)
         {
             throw new ModelFormatException($"The checkpoint '{description}' holds {whole.Length} whole encoders, under the prefixes "
@@ -33,7 +37,9 @@ internal static class NamePrefix
 
         return matches.Count == 0
             ? ""
-            : matches.OrderByDescending(match => match.Value).ThenBy(match => match.Key.Length).ThenBy(match => match.Key, StringComparer.Ordinal)
+            : matches.OrderByDescending(match => match.Value)
+                .ThenBy(match => match.Key.Length)
+                .ThenBy(match => match.Key, StringComparer.Ordinal)
                 .First().Key;
     }
 

@@ -4,8 +4,8 @@ using System.Text;
 namespace PixioCuda.Weights;
 
 /// <summary>
-/// Writes one float32 array as NumPy's .npy, version 1.0, C order (numpy.lib.format). The values are appended block by block; the file appears
-/// under its name only when <see cref="Complete"/> is called; an earlier file stays until then.
+/// Writes one float32 array as NumPy's .npy, version 1.0, C order (numpy.lib.format). The values are appended block by block; the file
+/// appears under its name only when <see cref="Complete"/> is called; an earlier file stays until then.
 /// </summary>
 public sealed class NpyWriter : IDisposable
 {
@@ -107,7 +107,7 @@ public sealed class NpyWriter : IDisposable
         int end = textStart + dictionary.Length + 1;
         int padded = (end + DataAlignment - 1) / DataAlignment * DataAlignment;
         if (padded - textStart > ushort.MaxValue)
-            throw new ArgumentException("A .npy file of version 1.0 does not have that many dimensions.", nameof(shape));
+            throw new ArgumentException("A .npy file of version 1.0 does not have that many config.", nameof(shape));
 
         byte[] header = new byte[padded];
         MagicAndVersion.CopyTo(header);

@@ -70,7 +70,8 @@ public sealed class SafetensorsFile : ITensorSource
         catch (NotSupportedException exception)
         {
             file.Dispose();
-            throw new ModelFormatException($"'{path}' is a pipe or a device: copy it to a file, which can be read at any position.", exception);
+            throw new ModelFormatException(
+                $"'{path}' is a pipe or a device: copy it to a file, which can be read at any position.", exception);
         }
         catch
         {

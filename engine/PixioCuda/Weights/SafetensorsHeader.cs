@@ -47,7 +47,8 @@ internal sealed class SafetensorsHeader
             throw Invalid(path, $"it claims a header of {length} bytes, more than the {MaxBytes} that the format allows");
         if ((long)length > fileLength - LengthBytes)
         {
-            throw Invalid(path, $"it claims a header of {length} bytes, but ends {fileLength - LengthBytes} bytes after the header's length; "
+            throw Invalid(path,
+                $"it claims a header of {length} bytes, but ends {fileLength - LengthBytes} bytes after the header's length; "
                 + "was it truncated or is it still being written?", endOfSentence: "");
         }
 

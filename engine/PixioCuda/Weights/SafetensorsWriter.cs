@@ -5,8 +5,9 @@ using System.Text.Json;
 namespace PixioCuda.Weights;
 
 /// <summary>
-/// Writes a safetensors file. The tensors are declared first, then their values are appended in that order, block by block, so that a file may
-/// be larger than memory. The file appears under its name only when <see cref="Complete"/> is called; an earlier file stays until then.
+/// Writes a safetensors file. The tensors are declared first, then their values are appended in that order, block by block, so that a
+/// file may be larger than memory. The file appears under its name only when <see cref="Complete"/> is called; an earlier file stays
+/// until then.
 /// </summary>
 public sealed class SafetensorsWriter : IDisposable
 {
@@ -27,9 +28,11 @@ public sealed class SafetensorsWriter : IDisposable
 
     /// <summary>Begins a file.</summary>
     /// <param name="path">What the file will be called; its folder must exist.</param>
-    /// <param name="tensors">The tensors in the order in which their values will come; names differ, and the types say how they are stored.</param>
+    /// <param name="tensors">The tensors in the order in which their values will come; names differ, and the types say how they are
+    /// stored.</param>
     /// <param name="metadata">Free-form strings for the header.</param>
-    /// <exception cref="ArgumentException">Two tensors have one name, a shape is negative, or the header would be longer than the format allows.</exception>
+    /// <exception cref="ArgumentException">Two tensors have one name, a shape is negative, or the header would be longer than the format
+    /// allows.</exception>
     /// <exception cref="IOException">The file cannot be created, or the disk is full.</exception>
     public static SafetensorsWriter Create(
         string path, IEnumerable<TensorInfo> tensors, IReadOnlyDictionary<string, string>? metadata = null)
@@ -62,7 +65,9 @@ public sealed class SafetensorsWriter : IDisposable
             // An empty block for an empty tensor is what a loop over the tensors gives; it has nothing to write.
             if (values.IsEmpty && _tensors.Any(tensor => tensor.Name == name && tensor.ElementCount == 0))
                 return;
-            string turn = _current == _tensors.Length ? "every tensor is complete" : $"it is the turn of {MessageText.Quote(_tensors[_current].Name)}";
+            string turn = _current == _tensors.Length
+                ? "every tensor is complete"
+                : $"it is the turn of {MessageText.Quote(_tensors[_current].Name)}";
             throw new ArgumentException($"Cannot append to the tensor {MessageText.Quote(name)}: {turn}.", nameof(name));
         }
 
@@ -70,7 +75,8 @@ public sealed class SafetensorsWriter : IDisposable
         if (values.Length > tensor.ElementCount - _written)
         {
             throw new ArgumentException(
-                $"Cannot append {values.Length} values to the tensor {MessageText.Quote(name)}: it takes {tensor.ElementCount - _written} more.",
+                $"Cannot append {values.Length} values to the tensor {MessageText.Quote(name)}: "
+                + $"it takes {tensor.ElementCount - _written} more.",
                 nameof(values));
         }
 
@@ -140,7 +146,8 @@ public sealed class SafetensorsWriter : IDisposable
         int length = header.Length - SafetensorsHeader.LengthBytes;
         if (length > SafetensorsHeader.MaxBytes)
         {
-            throw new ArgumentException($"{tensors.Length} tensors need a header of {length} bytes, more than the {SafetensorsHeader.MaxBytes} "
+            throw new ArgumentException(
+                $"{tensors.Length} tensors need a header of {length} bytes, more than the {SafetensorsHeader.MaxBytes} "
                 + "that the format allows.", nameof(tensors));
         }
 

@@ -11,7 +11,8 @@ internal static class ShardIndex
     public const int MaxBytes = SafetensorsHeader.MaxBytes;
 
     /// <summary>Reads the map from tensor names to shards' file names.</summary>
-    /// <exception cref="ModelFormatException">The index is too long, not valid JSON, holds a name twice, or names a file outside its folder.</exception>
+    /// <exception cref="ModelFormatException">The index is too long, not valid JSON, holds a name twice, or names a file outside its
+    /// folder.</exception>
     public static Dictionary<string, string> Read(string path)
     {
         using SafeFileHandle file = File.OpenHandle(path);
@@ -69,12 +70,20 @@ internal static class ShardIndex
             string tensor = reader.GetText();
             reader.Read();
             if (reader.TokenType != JsonTokenType.String)
-                throw Invalid(path, $"it maps the tensor {MessageText.Quote(tensor)} to {reader.TokenType.Describe()} instead of a file's name");
+            {
+                throw Invalid(path,
+                    $"it maps the tensor {MessageText.Quote(tensor)} to {reader.TokenType.Describe()} instead of a file's name");
+            }
+
             string shard = reader.GetText();
             if (!shards.TryAdd(shard, shard))
                 shard = shards[shard];
             else if (!IsFileName(shard))
-                throw Invalid(path, $"it maps the tensor {MessageText.Quote(tensor)} to {MessageText.Quote(shard)}, which is not the name of a file beside it");
+            {
+                throw Invalid(path, $"it maps the tensor {MessageText.Quote(tensor)} to {MessageText.Quote(shard)}, "
+                    + "which is not the name of a file beside it");
+            }
+
             if (!map.TryAdd(tensor, shard))
                 throw Invalid(path, $"its weight_map holds the tensor {MessageText.Quote(tensor)} twice");
         }
@@ -84,7 +93,10 @@ internal static class ShardIndex
 
     /// <summary>Whether a name stays in its folder on every system: no separators, no drive, no dots only, nothing unprintable.</summary>
     private static bool IsFileName(string name)
-        => !string.IsNullOrWhiteSpace(name) && name is not ("." or "..") && name.AsSpan().IndexOfAny("/\\:") < 0 && !name.Any(char.IsControl);
+        => !string.IsNullOrWhiteSpace(name)
+            && name is not ("." or "..")
+            && name.AsSpan().IndexOfAny("/\\:") < 0
+            && !name.Any(char.IsControl);
 
     private static ModelFormatException Invalid(string path, string what, Exception? cause = null)
     {

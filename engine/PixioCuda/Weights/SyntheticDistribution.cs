@@ -1,19 +1,20 @@
 namespace PixioCuda.Weights;
 
-/// <summary>The mean and standard deviation of a synthetic tensor's values, chosen so that activations stay of order one through any depth.</summary>
+/// <summary>The mean and standard deviation of a synthetic tensor's values, chosen so that activations stay of order one through any
+/// depth.</summary>
 /// <param name="Mean">The mean.</param>
 /// <param name="Std">The standard deviation.</param>
 internal readonly record struct SyntheticDistribution(double Mean, double Std)
 {
     /// <summary>The distribution of an encoder's tensor.</summary>
     /// <param name="name">The tensor's Hugging Face name.</param>
-    /// <param name="dimensions">The encoder's dimensions: weights scale with the width that they sum over.</param>
+    /// <param name="config">The encoder's dimensions: weights scale with the width that they sum over.</param>
     /// <exception cref="ArgumentException">The encoder has no tensor of that name.</exception>
-    public static SyntheticDistribution Of(string name, EncoderDimensions dimensions)
+    public static SyntheticDistribution Of(string name, PixioConfig config)
     {
-        double hidden = dimensions.HiddenSize;
-        double mlp = dimensions.MlpRatio * dimensions.HiddenSize;
-        double patch = (double)dimensions.ChannelCount * dimensions.PatchHeight * dimensions.PatchWidth;
+        double hidden = config.HiddenSize;
+        double mlp = config.MlpRatio * config.HiddenSize;
+        double patch = config.PatchElements;
         return HuggingFaceNames.WithoutLayer(name) switch
         {
             HuggingFaceNames.ClsToken or HuggingFaceNames.PositionEmbeddings => new(0, 0.5),

@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace PixioCuda.Weights;
 
 /// <summary>
-/// An encoder's tensors made from a seed: a checkpoint of any size without a file. The values are a function of name, seed and index, so any part
-/// of any tensor can be read at any time, on several threads at once.
+/// An encoder's tensors made from a seed: a checkpoint of any size without a file. The values are a function of name, seed and index, so
+/// any part of any tensor can be read at any time, on several threads at once.
 /// </summary>
 internal sealed class SyntheticWeights : ITensorSource
 {
@@ -16,13 +16,13 @@ internal sealed class SyntheticWeights : ITensorSource
     private readonly ulong _seed;
     private readonly bool _massive;
 
-    private SyntheticWeights(string description, IReadOnlyList<TensorInfo> tensors, EncoderDimensions dimensions, ulong seed, bool massive)
+    private SyntheticWeights(string description, IReadOnlyList<TensorInfo> tensors, PixioConfig config, ulong seed, bool massive)
     {
         Description = description;
         Tensors = tensors.ToDictionary(tensor => tensor.Name);
         _recipes = tensors.ToDictionary(
             tensor => tensor.Name,
-            tensor => (SyntheticValues.HashName(tensor.Name), SyntheticDistribution.Of(tensor.Name, dimensions)));
+            tensor => (SyntheticValues.HashName(tensor.Name), SyntheticDistribution.Of(tensor.Name, config)));
         _seed = seed;
         _massive = massive;
     }
@@ -35,11 +35,12 @@ internal sealed class SyntheticWeights : ITensorSource
 
     /// <summary>Describes an encoder's weights; nothing is computed before it is read.</summary>
     /// <param name="description">What to call them in messages, such as "random:vitb16@0".</param>
-    /// <param name="dimensions">The encoder.</param>
+    /// <param name="config">The encoder.</param>
     /// <param name="seed">Another seed gives other weights.</param>
-    /// <param name="massive">Whether two channels (3 and d/2 + 1) of the second block's fc2 are 400 times larger, as in trained models.</param>
-    public static SyntheticWeights Create(string description, EncoderDimensions dimensions, ulong seed, bool massive = false)
-        => new(description, HuggingFaceNames.EncoderTensors(dimensions), dimensions, seed, massive);
+    /// <param name="massive">Whether two channels (3 and d/2 + 1) of the second block's fc2 are 400 times larger, as in trained
+    /// models.</param>
+    public static SyntheticWeights Create(string description, PixioConfig config, ulong seed, bool massive = false)
+        => new(description, HuggingFaceNames.EncoderTensors(config), config, seed, massive);
 
     public void ReadBytes(TensorInfo tensor, long byteOffset, Span<byte> destination)
     {

@@ -10,7 +10,8 @@ internal static class TensorRange
         if (byteOffset < 0 || byteOffset > tensor.ByteCount() - byteCount)
         {
             throw new ArgumentOutOfRangeException(nameof(byteOffset), byteOffset,
-                $"{byteCount} bytes from byte {byteOffset} are not inside the tensor {MessageText.Quote(tensor.Name)} of {tensor.ByteCount()} bytes.");
+                $"{byteCount} bytes from byte {byteOffset} are not inside the tensor {MessageText.Quote(tensor.Name)} "
+                + $"of {tensor.ByteCount()} bytes.");
         }
     }
 }

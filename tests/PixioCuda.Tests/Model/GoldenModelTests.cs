@@ -1,3 +1,4 @@
+using PixioCuda.Cpu;
 using Xunit;
 
 namespace PixioCuda.Tests.Model;
@@ -21,7 +22,7 @@ public class GoldenModelTests
     [InlineData(512)]
     public void Every_vector_width_matches(int vectorBits)
     {
-        if (vectorBits > Cpu.CpuTarget.WidestVectorBits)
+        if (vectorBits > CpuTarget.WidestVectorBits)
             Assert.Skip($"This machine has no vectors of {vectorBits} bits.");
         foreach ((string folder, string caseName) in Goldens.Cases.Where(golden => golden.Folder.StartsWith("tiny", StringComparison.Ordinal)))
             Check(folder, caseName, vectorBits);

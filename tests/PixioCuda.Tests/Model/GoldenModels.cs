@@ -9,9 +9,8 @@ internal static class GoldenModels
 
     public static PixioModel Load(GoldenFolder folder, PixioModelOptions? options = null)
     {
-        PixioConfig config = PixioConfigJson.Load(Path.Combine(folder.Root, "config.json"));
         using ITensorSource weights = folder.OpenWeights();
-        return PixioModel.Load(new OpenedModel(config, weights, ProcessorConfigPath: null), options ?? new PixioModelOptions());
+        return PixioModel.Load(new OpenedModel(folder.Config, weights, ProcessorConfigPath: null), options ?? new PixioModelOptions());
     }
 
     public static EncoderOutputs Run(PixioModel model, GoldenTensor pixels, EncoderTaps taps)

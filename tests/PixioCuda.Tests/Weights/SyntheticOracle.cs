@@ -1,6 +1,5 @@
 using System.Numerics;
 using System.Text;
-using PixioCuda.Weights;
 
 namespace PixioCuda.Tests.Weights;
 
@@ -27,12 +26,12 @@ internal static class SyntheticOracle
     }
 
     /// <summary>The table of means and standard deviations, by the ends of names.</summary>
-    public static (double Mean, double Std) Distribution(string name, EncoderDimensions model)
+    public static (double Mean, double Std) Distribution(string name, PixioConfig model)
     {
         double d = model.HiddenSize;
         bool bias = name.EndsWith(".bias", StringComparison.Ordinal);
         if (name.StartsWith("embeddings.patch_embeddings.", StringComparison.Ordinal))
-            return (0, bias ? 0.05 : Math.Sqrt(1.0 / (model.ChannelCount * model.PatchHeight * model.PatchWidth)));
+            return (0, bias ? 0.05 : Math.Sqrt(1.0 / (model.Channels * model.PatchSize.Height * model.PatchSize.Width)));
         if (name.StartsWith("embeddings.", StringComparison.Ordinal))
             return (0, 0.5);
         if (name.Contains("norm", StringComparison.Ordinal))

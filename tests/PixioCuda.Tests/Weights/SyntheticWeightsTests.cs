@@ -60,27 +60,26 @@ public class SyntheticWeightsTests
     [InlineData(true)]
     public void Any_range_of_any_tensor_is_what_the_definition_says(bool massive)
     {
-        EncoderDimensions dimensions = new()
+        PixioConfig config = new()
         {
             HiddenSize = 12,
-            LayerCount = 2,
+            HiddenLayers = 2,
             MlpRatio = 2.5,
-            PatchHeight = 3,
-            PatchWidth = 5,
-            ChannelCount = 2,
-            ClassTokenCount = 3,
-            PositionCount = 14,
+            ImageSize = new(33, 5),
+            PatchSize = new(3, 5),
+            Channels = 2,
+            ClassTokens = 3,
             QkvBias = true,
         };
         const ulong Seed = 0xFEDC_BA98_7654_3210;
-        using SyntheticWeights weights = SyntheticWeights.Create("random:test@1", dimensions, Seed, massive);
+        using SyntheticWeights weights = SyntheticWeights.Create("random:test@1", config, Seed, massive);
         var random = new Random(1);
 
         foreach (TensorInfo tensor in weights.Tensors.Values)
         {
             int first = random.Next((int)tensor.ElementCount);
             float[] values = Read(weights, tensor.Name, first, random.Next(1, (int)tensor.ElementCount - first + 1));
-            (double mean, double std) = SyntheticOracle.Distribution(tensor.Name, dimensions);
+            (double mean, double std) = SyntheticOracle.Distribution(tensor.Name, config);
             float[] expected = new float[values.Length];
             for (int i = 0; i < expected.Length; i++)
             {
@@ -98,9 +97,9 @@ public class SyntheticWeightsTests
     {
         GoldenFolder golden = Goldens.Folder("tiny-massive");
         using SyntheticWeights massive = Synthetic(golden);
-        using SyntheticWeights plain = SyntheticWeights.Create("random:plain", golden.Dimensions, golden.Seed);
+        using SyntheticWeights plain = SyntheticWeights.Create("random:plain", golden.Config, golden.Seed);
         const string Name = "encoder.layer.1.mlp.fc2.weight";
-        (int hidden, int mlp) = (golden.Dimensions.HiddenSize, golden.Dimensions.MlpSize);
+        (int hidden, int mlp) = (golden.Config.HiddenSize, golden.Config.MlpSize);
         float[] expected = Read(plain, Name, 0, hidden * mlp);
         foreach (int row in new[] { 3, hidden / 2 + 1 })
         {
@@ -197,7 +196,7 @@ public class SyntheticWeightsTests
     }
 
     private static SyntheticWeights Synthetic(GoldenFolder golden)
-        => SyntheticWeights.Create($"random:{golden.Name}@{golden.Seed}", golden.Dimensions, golden.Seed, golden.Massive);
+        => SyntheticWeights.Create($"random:{golden.Name}@{golden.Seed}", golden.Config, golden.Seed, golden.Massive);
 
     private static float[] Read(ITensorSource source, string name, long first, int count)
     {

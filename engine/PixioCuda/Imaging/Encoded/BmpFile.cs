@@ -48,12 +48,13 @@ internal static class BmpFile
             || bitsPerPixel is not (1 or 4 or 8 or 16 or 24 or 32))
         {
             throw ImageError.Unsupported(name,
-                $"BMP files with a header of {headerSize} bytes, {bitsPerPixel} bits per pixel and compression {compression} are not known");
+                $"BMP with a header of {headerSize} bytes, {bitsPerPixel} bits per pixel and compression {compression} is not known");
         }
 
         uint dataOffset = BinaryPrimitives.ReadUInt32LittleEndian(encoded[10..]);
         long rowBytes = ((long)header.Width * bitsPerPixel + 31) / 32 * 4;
         if (dataOffset < FileHeaderSize + (uint)headerSize || dataOffset + checked(rowBytes * header.Height) > encoded.Length)
-            throw ImageError.Damaged(name, $"{header.Height} rows of {rowBytes} bytes from byte {dataOffset} on go past the end of the file; it may be cut short");
+            throw ImageError.Damaged(name,
+                $"{header.Height} rows of {rowBytes} bytes from byte {dataOffset} on go past the end of the file; it may be cut short");
     }
 }

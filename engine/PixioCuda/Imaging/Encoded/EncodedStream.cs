@@ -1,7 +1,8 @@
 namespace PixioCuda.Imaging.Encoded;
 
-/// <summary>A pinned file as a stream for StbImageSharp, whose loops end only on what they read: past the end it reads zeros for ever, and a
-/// chunk of negative length takes it back to where it was. Here reading past the end and going back (but to the start) both throw.</summary>
+/// <summary>A pinned file as a stream for StbImageSharp, whose loops end only on what they read: past the end it reads zeros for ever, and
+/// a chunk of negative length takes it back to where it was. Here reading past the end and going back (but to the start) both
+/// throw.</summary>
 internal sealed unsafe class EncodedStream(byte* file, int length) : Stream
 {
     private int _position;

@@ -17,8 +17,10 @@ internal static class ExifOrientation
     /// <summary>Whether a picture of this orientation has its rows and columns exchanged.</summary>
     public static bool SwapsSides(int orientation) => orientation >= 5;
 
-    /// <summary>The orientation, 1 to 8, from the payload of a JPEG's APP1 segment or a WebP's EXIF chunk, which may begin with "Exif".</summary>
-    public static int FromExif(ReadOnlySpan<byte> payload) => FromTiff(payload.StartsWith("Exif\0"u8) && payload.Length >= 6 ? payload[6..] : payload);
+    /// <summary>The orientation, 1 to 8, from the payload of a JPEG's APP1 segment or a WebP's EXIF chunk, which may begin with
+    /// "Exif".</summary>
+    public static int FromExif(ReadOnlySpan<byte> payload) =>
+        FromTiff(payload.StartsWith("Exif\0"u8) && payload.Length >= 6 ? payload[6..] : payload);
 
     /// <summary>The orientation, 1 to 8, from a TIFF structure.</summary>
     public static int FromTiff(ReadOnlySpan<byte> tiff)

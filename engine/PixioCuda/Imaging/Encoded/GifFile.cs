@@ -18,8 +18,8 @@ internal static class GifFile
             BinaryPrimitives.ReadUInt16LittleEndian(encoded[8..]), ExifOrientation.Upright);
     }
 
-    /// <summary>Checks that the first frame lies within the picture and within the file. If it has a transparent color, returns a copy of the
-    /// file where it has none: alpha is to be dropped, and decoders leave the color of transparent pixels out.</summary>
+    /// <summary>Checks that the first frame lies within the picture and within the file. If it has a transparent color, returns a copy of
+    /// the file where it has none: alpha is to be dropped, and decoders leave the color of transparent pixels out.</summary>
     public static byte[]? WithoutTransparency(ReadOnlySpan<byte> encoded, string name, ImageHeader header)
     {
         int flags = FindFirstFrame(encoded, name, header);
@@ -48,10 +48,13 @@ internal static class GifFile
                     position = SkipSubBlocks(encoded, position + 2, name);
                     break;
                 case 0x2C:
-                    int left = BinaryPrimitives.ReadUInt16LittleEndian(block[1..]), top = BinaryPrimitives.ReadUInt16LittleEndian(block[3..]);
-                    int width = BinaryPrimitives.ReadUInt16LittleEndian(block[5..]), height = BinaryPrimitives.ReadUInt16LittleEndian(block[7..]);
+                    int left = BinaryPrimitives.ReadUInt16LittleEndian(block[1..]),
+                        top = BinaryPrimitives.ReadUInt16LittleEndian(block[3..]);
+                    int width = BinaryPrimitives.ReadUInt16LittleEndian(block[5..]),
+                        height = BinaryPrimitives.ReadUInt16LittleEndian(block[7..]);
                     if (width == 0 || height == 0 || left + width > header.Width || top + height > header.Height)
-                        throw ImageError.Damaged(name, $"its first frame ({width} x {height} at {left}, {top}) does not lie within {header.Width} x {header.Height}");
+                        throw ImageError.Damaged(name,
+                            $"its first frame ({width} x {height} at {left}, {top}) does not lie within {header.Width} x {header.Height}");
                     if (!hasColors && (block[9] & HasColorTable) == 0)
                         throw ImageError.Damaged(name, "its first frame has no color table");
                     SkipSubBlocks(encoded, position + 10 + ColorTableSize(block[9]) + 1, name);

@@ -7,8 +7,12 @@ namespace PixioCuda.Imaging.Encoded;
 /// <param name="Orientation">The EXIF orientation, 1 (upright) to 8.</param>
 internal readonly record struct ImageHeader(ImageFormat Format, int Width, int Height, int Orientation)
 {
+    /// <summary>What the format is called.</summary>
+    public string FormatName => Format == ImageFormat.WebP ? "WebP" : Format.ToString().ToUpperInvariant();
+
     /// <summary>Reads the header of any known format and holds its size against the limit.</summary>
-    /// <exception cref="ImageFormatException">The format is unknown, the header is damaged, a side is zero, or there are too many pixels.</exception>
+    /// <exception cref="ImageFormatException">The format is unknown, the header is damaged, a side is zero, or there are too many
+    /// pixels.</exception>
     public static ImageHeader Read(ReadOnlySpan<byte> encoded, string name, ImageDecodeOptions options)
     {
         if (encoded.IsEmpty)
@@ -30,8 +34,8 @@ internal readonly record struct ImageHeader(ImageFormat Format, int Width, int H
         if ((long)header.Width * header.Height > options.MaxPixels)
         {
             throw new ImageFormatException(
-                $"The image {name} is too large: its header claims {header.Width} x {header.Height} pixels, which is more than the limit of "
-                + $"{options.MaxPixels}; raise the limit if the file can be trusted.");
+                $"The image {name} is too large: its header claims {header.Width} x {header.Height} pixels, which is more than "
+                + $"the limit of {options.MaxPixels}; raise the limit if the file can be trusted.");
         }
 
         return header;

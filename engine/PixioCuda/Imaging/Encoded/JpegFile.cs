@@ -26,8 +26,8 @@ internal sealed class JpegFile
     /// <summary>Reads sizes and orientation; what is wrong behind the frame header is left to the decoder.</summary>
     public static ImageHeader ReadHeader(ReadOnlySpan<byte> encoded, string name) => Walk(encoded, name).Header;
 
-    /// <summary>Checks everything that a trusting decoder would take on faith: that the file is whole, that its scans cover all components, and
-    /// that restart intervals are not missing.</summary>
+    /// <summary>Checks everything that a trusting decoder would take on faith: that the file is whole, that its scans cover all components,
+    /// and that restart intervals are not missing.</summary>
     public static JpegFile CheckSound(ReadOnlySpan<byte> encoded, string name)
     {
         JpegFile file = Walk(encoded, name);
@@ -80,7 +80,8 @@ internal sealed class JpegFile
         return file;
     }
 
-    /// <summary>Returns where the next marker ends, or -1 at the end of the file. Bytes that belong to no segment are a problem, not an end.</summary>
+    /// <summary>Returns where the next marker ends, or -1 at the end of the file. Bytes that belong to no segment are a problem, not an
+    /// end.</summary>
     private int FindMarker(ReadOnlySpan<byte> encoded, int position)
     {
         if (position < encoded.Length && encoded[position] != 0xFF)
@@ -97,7 +98,8 @@ internal sealed class JpegFile
                 ReadFrame(payload, isProgressive: marker == 0xC2, name);
                 break;
             case 0xC3 or (>= 0xC5 and <= 0xC7) or (>= 0xC9 and <= 0xCB) or (>= 0xCD and <= 0xCF):
-                throw ImageError.Unsupported(name, $"JPEG frames of the kind 0x{marker:X2} (lossless, hierarchical or arithmetic) are not known");
+                throw ImageError.Unsupported(name,
+                    $"JPEG frames of the kind 0x{marker:X2} (lossless, hierarchical or arithmetic) are not known");
             case 0xDA:
                 ReadScan(payload, name);
                 break;
@@ -172,7 +174,8 @@ internal sealed class JpegFile
         _blocksInScan = BlocksInScan(count, payload[1]);
     }
 
-    /// <summary>How many units the restart interval counts: blocks if the scan has one component, else blocks of all components together.</summary>
+    /// <summary>How many units the restart interval counts: blocks if the scan has one component, else blocks of all components
+    /// together.</summary>
     private long BlocksInScan(int componentCount, int firstId)
     {
         int horizontal = _components.Max(component => component.Horizontal), vertical = _components.Max(component => component.Vertical);

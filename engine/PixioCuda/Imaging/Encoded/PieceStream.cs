@@ -1,6 +1,7 @@
 namespace PixioCuda.Imaging.Encoded;
 
-/// <summary>Pieces of a pinned file, read one after the other as if they were one stream. Reads what lies within the pieces and nothing else.</summary>
+/// <summary>Pieces of a pinned file, read one after the other as if they were one stream. Reads what lies within the pieces and nothing
+/// else.</summary>
 internal sealed unsafe class PieceStream(byte* file, List<(int Offset, int Length)> pieces) : Stream
 {
     private int _piece;

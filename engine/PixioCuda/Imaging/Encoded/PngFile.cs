@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Binary;
 using System.IO.Compression;
 
@@ -16,7 +17,8 @@ internal static class PngFile
 
     public static ImageHeader ReadHeader(ReadOnlySpan<byte> encoded, string name)
     {
-        if (encoded.Length < HeaderEnd || BinaryPrimitives.ReadUInt32BigEndian(encoded[8..]) != 13 || !encoded[12..16].SequenceEqual("IHDR"u8))
+        if (encoded.Length < HeaderEnd || BinaryPrimitives.ReadUInt32BigEndian(encoded[8..]) != 13
+            || !encoded[12..16].SequenceEqual("IHDR"u8))
             throw ImageError.Damaged(name, "its PNG header chunk (IHDR) is missing");
 
         uint width = BinaryPrimitives.ReadUInt32BigEndian(encoded[16..]);
@@ -95,7 +97,7 @@ internal static class PngFile
 
     private static void CheckInflatedLength(PieceStream compressed, long expected, string name)
     {
-        byte[] scratch = System.Buffers.ArrayPool<byte>.Shared.Rent(1 << 16);
+        byte[] scratch = ArrayPool<byte>.Shared.Rent(1 << 16);
         long inflated = 0;
         try
         {
@@ -107,13 +109,13 @@ internal static class PngFile
                     throw ImageError.Damaged(name, $"its pixels inflate to more than the {expected} bytes that its header needs");
             }
         }
-        catch (InvalidDataException exception)
+        catch (Exception exception) when (exception is InvalidDataException or IOException)
         {
             throw ImageError.Damaged(name, "its compressed pixels are wrong", exception);
         }
         finally
         {
-            System.Buffers.ArrayPool<byte>.Shared.Return(scratch);
+            ArrayPool<byte>.Shared.Return(scratch);
         }
 
         if (inflated < expected)

@@ -16,18 +16,16 @@ internal static class UprightPixels
     public static RgbImage From(ReadOnlySpan<byte> source, int width, int height, int pixelSize, int orientation)
     {
         byte[] pixels = GC.AllocateUninitializedArray<byte>(checked(3 * width * height));
-        if (orientation == ExifOrientation.Upright)
+        if (orientation == ExifOrientation.Upright && pixelSize == 4)
         {
-            if (pixelSize == 3)
-                source[..pixels.Length].CopyTo(pixels);
-            else
-                DropFourthByte(source, pixels);
+            DropFourthByte(source, pixels);
             return new RgbImage(width, height, pixels);
         }
 
         // Where the first upright pixel is stored, and how far it is from there to the next one to the right and to the next one below.
         (int firstX, int firstY, int rightX, int rightY, int downX, int downY) = orientation switch
         {
+            1 => (0, 0, 1, 0, 0, 1),
             2 => (width - 1, 0, -1, 0, 0, 1),
             3 => (width - 1, height - 1, -1, 0, 0, -1),
             4 => (0, height - 1, 1, 0, 0, -1),

@@ -1,9 +1,9 @@
 namespace PixioCuda.Imaging.Resampling;
 
-/// <summary>The weights that one axis of a resize takes: for each kept output position, the first input position and the weights from there on,
-/// in 22-bit fixed point.</summary>
-/// <remarks>Pillow's numbers, bit for bit: the cubic kernel with A = -0.5, stretched by the scale where the picture shrinks (antialiasing), cut
-/// off at the border and normalised in double precision before it is rounded.</remarks>
+/// <summary>The weights that one axis of a resize takes: for each kept output position, the first input position and the weights from there
+/// on, in 22-bit fixed point.</summary>
+/// <remarks>Pillow's numbers, bit for bit: the cubic kernel with A = -0.5, stretched by the scale where the picture shrinks (antialiasing),
+/// cut off at the border and normalised in double precision before it is rounded.</remarks>
 internal sealed class BicubicAxis
 {
     /// <summary>Fraction bits of a weight: 8 bits of pixel and 2 of headroom fill the rest of 32.</summary>
@@ -19,7 +19,7 @@ internal sealed class BicubicAxis
     private readonly int[] _count;
     private int[]? _spread;
 
-    /// <summary>Computes the weights of output positions <paramref name="cropStart"/> to cropStart + <paramref name="cropSize"/> of a resize from
+    /// <summary>Computes the weights of <paramref name="cropSize"/> output positions from <paramref name="cropStart"/> on, of a resize from
     /// <paramref name="inputSize"/> to <paramref name="outputSize"/>.</summary>
     public BicubicAxis(int inputSize, int outputSize, int cropStart, int cropSize)
     {
@@ -78,8 +78,8 @@ internal sealed class BicubicAxis
     /// <summary>How many vectors of <paramref name="pixelCount"/> pixels an output position takes at most.</summary>
     public int GroupsPerPosition(int pixelCount) => (Stride + pixelCount - 1) / pixelCount;
 
-    /// <summary>[Size, GroupsPerPosition, laneCount]: each weight three times, <paramref name="pixelCount"/> of them in a vector, the rest of its
-    /// lanes zero, so that a vector of RGB pixels is multiplied at once. Kept; always asked for with the same counts.</summary>
+    /// <summary>[Size, GroupsPerPosition, laneCount]: each weight three times, <paramref name="pixelCount"/> of them in a vector, the rest
+    /// of its lanes zero, so that a vector of RGB pixels is multiplied at once. Kept; always asked for with the same counts.</summary>
     public int[] WeightsSpreadOverRgb(int pixelCount, int laneCount)
     {
         if (_spread is { } known)

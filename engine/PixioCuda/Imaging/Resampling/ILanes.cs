@@ -1,7 +1,7 @@
 namespace PixioCuda.Imaging.Resampling;
 
-/// <summary>A vector of 32-bit integers of one width, with what the resize needs of it; one kernel is written against this and compiled for each
-/// width.</summary>
+/// <summary>A vector of 32-bit integers of one width, with what the resize needs of it; one kernel is written against this and compiled for
+/// each width.</summary>
 internal interface ILanes<TVector> where TVector : struct
 {
     /// <summary>The number of 32-bit lanes.</summary>

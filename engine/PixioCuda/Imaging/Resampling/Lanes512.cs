@@ -21,7 +21,8 @@ internal readonly struct Lanes512 : ILanes<Vector512<int>>
     public static Vector512<int> LoadBytes(ref byte source) =>
         Avx512F.IsSupported
             ? Avx512F.ConvertToVector512Int32(Vector128.LoadUnsafe(ref source))
-            : Vector512.WidenLower(Vector512.WidenLower(Vector128.LoadUnsafe(ref source).ToVector256Unsafe().ToVector512Unsafe())).AsInt32();
+            : Vector512.WidenLower(Vector512.WidenLower(
+                Vector128.LoadUnsafe(ref source).ToVector256Unsafe().ToVector512Unsafe())).AsInt32();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector512<int> MultiplyAdd(Vector512<int> left, Vector512<int> right, Vector512<int> addend) => left * right + addend;
@@ -30,7 +31,8 @@ internal readonly struct Lanes512 : ILanes<Vector512<int>>
     public static Vector128<int> SumPixels(Vector512<int> pixels)
     {
         // Pixels 0 and 2, 1 and 3; then those two and pixel 4.
-        Vector256<int> pairs = (pixels + Vector512.Shuffle(pixels, Vector512.Create(6, 7, 8, 9, 10, 11, 6, 7, 6, 7, 8, 9, 10, 11, 6, 7))).GetLower();
+        Vector512<int> twoFurther = Vector512.Shuffle(pixels, Vector512.Create(6, 7, 8, 9, 10, 11, 6, 7, 6, 7, 8, 9, 10, 11, 6, 7));
+        Vector256<int> pairs = (pixels + twoFurther).GetLower();
         Vector128<int> second = Vector256.Shuffle(pairs, Vector256.Create(3, 4, 5, 3, 4, 5, 3, 4)).GetLower();
         return pairs.GetLower() + second + pixels.GetUpper().GetUpper();
     }

@@ -3,7 +3,8 @@ namespace PixioCuda.Imaging.Resampling;
 /// <summary>The two passes of a resize, one sum at a time.</summary>
 internal static class ScalarPasses
 {
-    /// <summary>Resizes rows of [rows, width, 3] to [rows, axis.Size, 3], each row of the result <paramref name="stride"/> bytes long.</summary>
+    /// <summary>Resizes rows of [rows, width, 3] to [rows, axis.Size, 3], each row of the result <paramref name="stride"/> bytes
+    /// long.</summary>
     public static void Horizontal(ReadOnlySpan<byte> source, int width, BicubicAxis axis, Span<byte> destination, int stride)
     {
         for (int y = 0; y * stride < destination.Length; y++)

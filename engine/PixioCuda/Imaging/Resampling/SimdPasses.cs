@@ -5,8 +5,10 @@ using System.Runtime.Intrinsics;
 
 namespace PixioCuda.Imaging.Resampling;
 
-/// <summary>The two passes of a resize on vectors. Sums of integers do not depend on their order, so that every width gives the same bytes.</summary>
-/// <remarks>Full optimisation from the first call on: unoptimised vector code takes 15 times as long, and a command sees only a few pictures.</remarks>
+/// <summary>The two passes of a resize on vectors. Sums of integers do not depend on their order, so that every width gives the same
+/// bytes.</summary>
+/// <remarks>Full optimisation from the first call on: unoptimised vector code takes 15 times as long, and a command sees only a few
+/// pictures.</remarks>
 internal static class SimdPasses<TLanes, TVector>
     where TLanes : struct, ILanes<TVector>
     where TVector : struct
@@ -14,14 +16,15 @@ internal static class SimdPasses<TLanes, TVector>
     // Rows that share one load of the weights: for a large reduction the weights of a row do not fit into the first-level cache.
     private const int RowsAtOnce = 4;
 
-    /// <summary>Resizes rows of [rows, width, 3] to [rows, axis.Size, 3], each row of the result <paramref name="stride"/> bytes long. A stride
-    /// has room for one byte more than a row.</summary>
+    /// <summary>Resizes rows of [rows, width, 3] to [rows, axis.Size, 3], each row of the result <paramref name="stride"/> bytes long. A
+    /// stride has room for one byte more than a row.</summary>
     public static void Horizontal(ReadOnlySpan<byte> source, int width, BicubicAxis axis, Span<byte> destination, int stride)
     {
         int rowBytes = 3 * width, rowCount = destination.Length / stride;
         int[] weights = axis.WeightsSpreadOverRgb(TLanes.PixelCount, TLanes.Count);
 
-        // The last vector of a row may reach beyond the row, and at the end of the picture beyond what there is: such rows are read from copies.
+        // The last vector of a row may reach beyond the row, and at the end of the picture beyond what there is: such rows are read from
+        // copies.
         int bytesRead = rowBytes - 3 + TLanes.Count;
         byte[] copies = ArrayPool<byte>.Shared.Rent(checked(RowsAtOnce * bytesRead));
         ref byte sourceStart = ref MemoryMarshal.GetReference(source);
@@ -145,7 +148,7 @@ internal static class SimdPasses<TLanes, TVector>
     private static void StorePixel(TVector sums, ref byte destination)
     {
         Vector128<int> clipped = Lanes128.Clip(TLanes.SumPixels(sums) + Vector128.Create(BicubicAxis.Half));
-        uint pixel = Vector128.Shuffle(clipped.AsByte(), Vector128.Create((byte)0, 4, 8, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)).AsUInt32().ToScalar();
-        Unsafe.WriteUnaligned(ref destination, pixel);
+        Vector128<byte> lowBytes = Vector128.Create((byte)0, 4, 8, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+        Unsafe.WriteUnaligned(ref destination, Vector128.Shuffle(clipped.AsByte(), lowBytes).AsUInt32().ToScalar());
     }
 }

@@ -1,0 +1,42 @@
+# The commands of this repository. `make run` and `make test` are all that a newcomer needs.
+CONFIGURATION ?= Release
+CLI := engine/PixioCuda.Cli/bin/$(CONFIGURATION)/net10.0/pixio
+SAMPLE := tests/data/images/cat.png
+MODEL ?= random:vitb16
+
+.PHONY: build run test test-fast bench format lint clean
+
+# Leaves the command at bin/pixio.
+build:
+	dotnet build PixioCuda.sln -c $(CONFIGURATION) -v quiet -nologo
+	@mkdir -p bin && ln -sfn ../$(CLI) bin/pixio
+	@echo "built bin/pixio"
+
+# The main job: embeds the sample photo and draws its features. MODEL=path/to/checkpoint takes real weights.
+run: build
+	@mkdir -p out
+	bin/pixio embed $(SAMPLE) --model $(MODEL)
+	bin/pixio show $(SAMPLE) --model $(MODEL) --output out/features.png
+
+# Every test; the last line counts them.
+test: build
+	@tests/run.sh
+
+# Without the full-width models: half a minute instead of a few.
+test-fast: build
+	@tests/run.sh -trait- "Category=Full width"
+
+# A short job of every benchmark and one table; see bench/README.md.
+bench: build
+	dotnet bench/bin/$(CONFIGURATION)/net10.0/PixioCuda.Bench.dll
+
+format:
+	dotnet format PixioCuda.sln --no-restore
+
+# What the build does not check already: the formatting.
+lint: build
+	dotnet format PixioCuda.sln --no-restore --verify-no-changes
+
+clean:
+	rm -rf bin out BenchmarkDotNet.Artifacts
+	find engine interop kernels bench tests -type d \( -name bin -o -name obj \) -prune -exec rm -rf {} +

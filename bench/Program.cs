@@ -1,0 +1,36 @@
+using BenchmarkDotNet.Columns;
+using BenchmarkDotNet.Configs;
+using BenchmarkDotNet.Diagnosers;
+using BenchmarkDotNet.Exporters;
+using BenchmarkDotNet.Jobs;
+using BenchmarkDotNet.Loggers;
+using BenchmarkDotNet.Reports;
+using BenchmarkDotNet.Running;
+using BenchmarkDotNet.Toolchains.InProcess.Emit;
+using PixioCuda.Bench.Reporting;
+
+// Without arguments: a short job of every suite and one table. With arguments: BenchmarkDotNet's own command line
+// (--filter '*Gemm*', --list flat, ...), with the same columns.
+Ceilings ceilings = Ceilings.Measure(Environment.ProcessorCount);
+Console.Error.WriteLine(ceilings);
+
+Job job = Job.ShortRun.WithToolchain(InProcessEmitToolchain.Instance).WithId("short");
+ManualConfig config = ManualConfig.CreateEmpty()
+    .AddJob(job)
+    .AddDiagnoser(MemoryDiagnoser.Default)
+    .AddLogger(ConsoleLogger.Default)
+    .AddExporter(MarkdownExporter.GitHub)
+    .AddColumnProvider(DefaultColumnProviders.Descriptor, DefaultColumnProviders.Params)
+    .AddColumn(StatisticColumn.Median, StatisticColumn.StdDev)
+    .AddColumn(WorkColumn.All(ceilings))
+    .AddColumnProvider(DefaultColumnProviders.Metrics)
+    .WithOptions(ConfigOptions.JoinSummary | ConfigOptions.DisableLogFile)
+    .WithSummaryStyle(SummaryStyle.Default);
+
+Summary[] summaries = [.. args.Length > 0
+    ? BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(args, config)
+    : BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).RunAllJoined(config) is Summary all ? [all] : Array.Empty<Summary>()];
+
+Console.Error.WriteLine(ceilings);
+// A benchmark whose result was wrong throws in its setup, has no measurement, and fails the run.
+return summaries.Length > 0 && summaries.All(summary => !summary.HasCriticalValidationErrors && summary.Reports.All(report => report.Success)) ? 0 : 1;

@@ -1,0 +1,18 @@
+namespace PixioCuda.Bench;
+
+/// <summary>Where the repository is: the pictures to measure with are among its test data.</summary>
+internal static class Repository
+{
+    public static string Root { get; } = Find();
+
+    private static string Find()
+    {
+        for (DirectoryInfo? folder = new(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+        {
+            if (File.Exists(Path.Combine(folder.FullName, "PixioCuda.sln")))
+                return folder.FullName;
+        }
+
+        throw new DirectoryNotFoundException($"No PixioCuda.sln above {AppContext.BaseDirectory}: the benchmarks need the repository's test data.");
+    }
+}
