@@ -1,0 +1,122 @@
+using Xunit;
+
+namespace PixioCuda.Tests.Cli;
+
+public class UsageTests
+{
+    public static TheoryData<string, string> Slips => new()
+    {
+        { "", "pixio --help" },
+        { "enbed x.png", "pixio --help" },
+        { "embed", "IMAGE" },
+        { "embed x.png", "--model" },
+        { "embed x.png --modle random:vitb16", "--modle" },
+        { "embed x.png --model random:vitb16 --embedding mean", "pooler, cls-raw-mean, cls-concat, dense-2d" },
+        { "embed x.png --model random:vitb16 --recipe timm", "hf, meta-knn" },
+        { "embed x.png --model random:vitb16 --device cuda", "auto, cpu" },
+        { "embed x.png --model random:vitb16 --threads 0", "from 1 to 1024" },
+        { "embed x.png --model random:vitb16 --batch many", "from 1 to 1024" },
+        { "embed x.png --model random:vitb16 --resize 256", "HEIGHTxWIDTH" },
+        { "embed x.png --model random:vitb16 --output out.pt", ".npy or .safetensors or .jsonl" },
+        { "embed x.png --model random:vitb16 --output /no/such/folder/out.npy", "/no/such/folder" },
+        { "embed x.png --model random:vitb16 --hidden-states 8 --output out.npy", ".safetensors" },
+        { "embed x.png --model random:vitb16 --hidden-states 8;9 --output out.safetensors", "commas" },
+        { "embed - - --model random:vitb16", "only once" },
+        { "features x.png --model random:vitb16", "--output" },
+        { "features x.png --model random:vitb16 --output a.safetensors --out-features stem --out-indices 0", "not by both" },
+        { "info random:vitb16 --shape 1x2x3x4", "BATCHxHEIGHTxWIDTH" },
+        { "info random:vitb16 --shape 250x256", "240x256 and 256x256" },
+        { "synth vitb17 folder", "vitb16" },
+        { "bench --iterations 3 --seconds 3", "not both" },
+        { "show x.png --model random:vitb16 --output x.jpg", ".png" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Slips))]
+    public void A_slip_gives_one_line_that_says_what_is_allowed_and_exit_code_2(string commandLine, string hint)
+    {
+        PixioRun run = PixioRun.Of(commandLine.Split(' ', StringSplitOptions.RemoveEmptyEntries));
+        Assert.Equal(2, run.ExitCode);
+        Assert.Empty(run.Out);
+        string line = Assert.Single(run.ErrorLines);
+        Assert.StartsWith("pixio: ", line, StringComparison.Ordinal);
+        Assert.Contains(hint, line, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("embed {0} --model {1}", "no-such.png", "{tiny}")]
+    [InlineData("embed {0} --model {1}", "{cat}", "no-such-model")]
+    [InlineData("embed {0} --model {1}", "{cat}", "random:vitb17")]
+    [InlineData("embed {0} --model {1}", "{cat}", "random:vitb16@x")]
+    [InlineData("embed {0} --model {1} --max-pixels 1000", "{cat}", "{tiny}")]
+    [InlineData("embed {0} --model {1}", "{images}", "{tiny}")]
+    [InlineData("embed {0} --model {1}", "{cat}", "{images}")]
+    [InlineData("show {0} --model {1} --output never-written.png", "{bad}", "{tiny}")]
+    [InlineData("info {1}", "", "{odd-config}")]
+    public void Bad_input_gives_one_line_and_exit_code_3(string commandLine, string picture, string model)
+    {
+        string[] args = [.. commandLine.Split(' ').Select(word => word switch
+        {
+            "{0}" => Path(picture),
+            "{1}" => Path(model),
+            _ => word,
+        })];
+        PixioRun run = PixioRun.Of([.. args, "--quiet"]);
+        Assert.Equal(3, run.ExitCode);
+        Assert.Empty(run.Out);
+        Assert.StartsWith("pixio: ", Assert.Single(run.ErrorLines), StringComparison.Ordinal);
+
+        static string Path(string name) => name switch
+        {
+            "{cat}" => CliData.Cat,
+            "{bad}" => CliData.Bad,
+            "{tiny}" => CliData.Model,
+            "{images}" => TestData.Path("images"),
+            "{odd-config}" => TestData.Path("images", "manifest.json"),
+            _ => name,
+        };
+    }
+
+    [Theory]
+    [InlineData("embed")]
+    [InlineData("features")]
+    [InlineData("show")]
+    [InlineData("info")]
+    [InlineData("synth")]
+    [InlineData("bench")]
+    [InlineData("")]
+    public void Help_has_examples_and_exit_codes(string command)
+    {
+        PixioRun run = PixioRun.Of(command.Length > 0 ? [command, "--help"] : ["--help"]);
+        Assert.Equal(0, run.ExitCode);
+        Assert.Empty(run.Error);
+        Assert.Contains($"\n  pixio {command}", run.Out, StringComparison.Ordinal);
+        Assert.Contains("3 bad input", run.Out, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Every_example_in_the_help_parses()
+    {
+        foreach (string command in new[] { "embed", "features", "show", "info", "synth", "bench" })
+        {
+            string[] lines = PixioRun.Of(command, "--help").Out.Split("Examples:")[1].Split('\n');
+            string[] examples = [.. lines.Where(line => line.StartsWith("  pixio ", StringComparison.Ordinal))];
+            Assert.NotEmpty(examples);
+            // With --help behind it a command line is parsed and not run, but unknown options would be taken for pictures: those are looked for here.
+            foreach (string example in examples)
+            {
+                string[] args = example.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1..];
+                string help = PixioRun.Of([.. args, "--help"]).Out;
+                Assert.All(args.Where(arg => arg.StartsWith("--", StringComparison.Ordinal)), option => Assert.Contains($"  {option}", help, StringComparison.Ordinal));
+            }
+        }
+    }
+
+    [Fact]
+    public void Version_is_printed()
+    {
+        PixioRun run = PixioRun.Of("--version");
+        Assert.Equal(0, run.ExitCode);
+        Assert.Matches(@"^pixio \d+\.\d+\.\d+\n$", run.Out);
+    }
+}
