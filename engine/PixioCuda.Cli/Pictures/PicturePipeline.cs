@@ -64,13 +64,19 @@ internal sealed class PicturePipeline : IDisposable
         List<PreparedPicture> batch = [];
         foreach (PreparedPicture picture in Pictures())
         {
-            if (batch.Count == most || (batch.Count > 0 && batch[0].Size != picture.Size))
+            if (batch.Count > 0 && batch[0].Size != picture.Size)
             {
                 yield return batch;
                 batch = [];
             }
 
             batch.Add(picture);
+            // Not when the next picture comes: a full batch waits for nobody.
+            if (batch.Count == most)
+            {
+                yield return batch;
+                batch = [];
+            }
         }
 
         if (batch.Count > 0)

@@ -54,10 +54,10 @@ public class PixioProcessTests
         if (OperatingSystem.IsWindows())
             Assert.Skip("Windows has no signals to send.");
         using TemporaryFolder folder = new();
-        // Two pictures are done and in temporary files when it waits for the third, from a pipe that stays silent.
+        // Two pictures are done when it waits for the third, from a pipe that stays silent.
         using Process process = Start(
             "embed", CliData.Cat, CliData.Rocket, "-", "--model", CliData.Model, "--batch", "1", "--hidden-states", "1", "--output", folder.File("out.safetensors"));
-        for (int line = 0; line < 1; line++)
+        for (int line = 0; line < 2; line++)
             Assert.NotNull(await process.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken).AsTask().WaitAsync(Patience, TestContext.Current.CancellationToken));
         Assert.NotEmpty(Directory.GetFileSystemEntries(folder.Root));
         using (var kill = Process.Start("kill", [$"-{signal}", $"{process.Id}"]))
@@ -69,16 +69,13 @@ public class PixioProcessTests
     }
 
     [Fact]
-    public async Task A_photo_is_embedded_with_random_weights_in_less_than_three_seconds()
+    public async Task A_photo_is_embedded_with_random_weights_and_a_warning()
     {
-        long begin = Stopwatch.GetTimestamp();
         using Process process = Start("embed", CliData.Cat, "--model", "random:vitb16");
         (int exitCode, string output, string error) = await EndAsync(process);
-        TimeSpan elapsed = Stopwatch.GetElapsedTime(begin);
         Assert.Equal(0, exitCode);
         Assert.Contains("768 numbers", output, StringComparison.Ordinal);
         Assert.Contains("warning: The weights are random (random:vitb16@0)", error, StringComparison.Ordinal);
-        TestContext.Current.SendDiagnosticMessage($"pixio embed took {elapsed.TotalSeconds:F2} s");
     }
 
     private static Process Start(params string[] args) => Process.Start(StartInfo(args))!;
