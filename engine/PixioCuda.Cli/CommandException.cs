@@ -1,7 +1,8 @@
 namespace PixioCuda.Cli;
 
 /// <summary>Ends a command with a message and an exit code.</summary>
-internal abstract class CommandException(string message, int exitCode, Exception? innerException = null) : Exception(message, innerException)
+internal abstract class CommandException(string message, int exitCode, Exception? innerException = null)
+    : Exception(message, innerException)
 {
     public int ExitCode { get; } = exitCode;
 }

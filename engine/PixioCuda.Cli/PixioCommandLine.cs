@@ -7,7 +7,8 @@ using PixioCuda.Cli.Commands;
 
 namespace PixioCuda.Cli;
 
-/// <summary>The command <c>pixio</c>: parses a command line, runs what it names, and turns whatever goes wrong into one line and an exit code.</summary>
+/// <summary>The command <c>pixio</c>: parses a command line, runs what it names, and turns whatever goes wrong into one line and
+/// an exit code.</summary>
 internal static class PixioCommandLine
 {
     /// <summary>The version that <c>--version</c> prints and every output carries.</summary>
@@ -60,7 +61,8 @@ internal static class PixioCommandLine
 
     private static RootCommand Build(CommandConsole console, CancellationToken cancellationToken)
     {
-        RootCommand root = new("Features of pictures by Pixio vision encoders. Data goes to standard output, everything else to standard error.")
+        RootCommand root = new(
+            "Features of pictures by Pixio vision encoders. Data goes to standard output, everything else to standard error.")
         {
             EmbedCommand.Create(console, cancellationToken),
             FeaturesCommand.Create(console, cancellationToken),
@@ -85,7 +87,8 @@ internal static class PixioCommandLine
         // One complaint is enough: the ones behind it often only follow from it.
         string message = parsed.Errors.Count > 0 ? Sentences.OneLine(parsed.Errors[0].Message) : "Name a command.";
         List<string> path = [];
-        for (Command? command = parsed.CommandResult.Command; command is not null and not RootCommand; command = command.Parents.OfType<Command>().FirstOrDefault())
+        for (Command? command = parsed.CommandResult.Command; command is not null and not RootCommand;
+            command = command.Parents.OfType<Command>().FirstOrDefault())
             path.Insert(0, command.Name);
         console.Error.WriteLine($"pixio: {message} See '{string.Join(' ', ["pixio", .. path, "--help"])}'.");
         return ExitCodes.Usage;
@@ -98,9 +101,11 @@ internal static class PixioCommandLine
         if (parsed.Action is HelpWithExamples or PrintVersion || parsed.Tokens.Any(token => token.Type == TokenType.DoubleDash))
             return;
         string? unknown = parsed.CommandResult.Children.OfType<ArgumentResult>()
-            .SelectMany(argument => argument.Tokens).Select(token => token.Value).FirstOrDefault(value => value.Length > 1 && value[0] == '-');
+            .SelectMany(argument => argument.Tokens).Select(token => token.Value)
+            .FirstOrDefault(value => value.Length > 1 && value[0] == '-');
         if (unknown is not null)
-            throw new UsageException($"There is no option '{unknown}' for this command. See 'pixio {parsed.CommandResult.Command.Name} --help'.");
+            throw new UsageException(
+                $"There is no option '{unknown}' for this command. See 'pixio {parsed.CommandResult.Command.Name} --help'.");
     }
 
     private sealed class PrintVersion : SynchronousCommandLineAction

@@ -96,7 +96,8 @@ internal sealed class BenchCommand
         times.EnsureCapacity((int)Math.Min(iterations ?? 1 << 16, 1 << 20));
         long allocatedBefore = GC.GetTotalAllocatedBytes(precise: true);
         long begin = Stopwatch.GetTimestamp();
-        while (iterations is long count ? times.Count < count : times.Count < LeastRuns || Stopwatch.GetElapsedTime(begin).TotalSeconds < seconds)
+        while (iterations is long count ? times.Count < count
+            : times.Count < LeastRuns || Stopwatch.GetElapsedTime(begin).TotalSeconds < seconds)
         {
             long start = Stopwatch.GetTimestamp();
             run();

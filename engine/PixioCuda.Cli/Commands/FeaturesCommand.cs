@@ -6,18 +6,22 @@ using PixioCuda.Cli.Pictures;
 
 namespace PixioCuda.Cli.Commands;
 
-/// <summary><c>pixio features</c>: a picture in, feature maps of chosen stages out, as transformers' <c>PixioBackbone</c> gives them.</summary>
+/// <summary><c>pixio features</c>: a picture in, feature maps of chosen stages out, as transformers'
+/// <c>PixioBackbone</c> gives them.</summary>
 internal sealed class FeaturesCommand
 {
     private readonly CommandConsole _console;
-    private readonly PixioCommand _command = new("features", "Writes feature maps of chosen stages, for dense tasks such as depth or segmentation.")
+    private readonly PixioCommand _command = new(
+        "features", "Writes feature maps of chosen stages, for dense tasks such as depth or segmentation.")
     {
         Examples =
         [
             ("pixio features street.jpg --model ~/pixio-vith16 --out-features stage8,stage16,stage24,stage32 --output maps.safetensors",
                 "what the original depth and segmentation heads take (their blocks 7, 15, 23, 31)"),
-            ("pixio features street.jpg --model DIR --resize 512x1024 --no-layernorm --output maps.safetensors", "the last stage of a larger picture, un-normed"),
-            ("pixio features a.jpg b.jpg --model DIR --out-indices 0,-1 --no-reshape --output tokens.safetensors", "tokens [N, n + P, d] of the stem and the last stage"),
+            ("pixio features street.jpg --model DIR --resize 512x1024 --no-layernorm --output maps.safetensors",
+                "the last stage of a larger picture, un-normed"),
+            ("pixio features a.jpg b.jpg --model DIR --out-indices 0,-1 --no-reshape --output tokens.safetensors",
+                "tokens [N, n + P, d] of the stem and the last stage"),
         ],
     };
 

@@ -34,8 +34,10 @@ internal sealed class InfoCommand
         },
     };
 
-    private readonly Option<long?> _threads = OptionFactory.WholeNumber("--threads", "Threads of the CPU [default: one on every core].", 1, 1024);
-    private readonly Option<bool> _plan = OptionFactory.Flag("--plan", "Also print where every intermediate result lies, and how long it lives.");
+    private readonly Option<long?> _threads = OptionFactory.WholeNumber(
+        "--threads", "Threads of the CPU [default: one on every core].", 1, 1024);
+    private readonly Option<bool> _plan = OptionFactory.Flag(
+        "--plan", "Also print where every intermediate result lies, and how long it lives.");
     private readonly Option<bool> _json = OptionFactory.Flag("--json", "Print one JSON document.");
     private readonly Option<bool> _quiet = Messages.QuietOption();
 
@@ -62,7 +64,8 @@ internal sealed class InfoCommand
     {
         int batchEnd = text.Count(character => character is 'x' or 'X') == 2 ? text.IndexOfAny(['x', 'X']) : -1;
         int batch = 1;
-        if (batchEnd >= 0 && (!int.TryParse(text.AsSpan(0, batchEnd), NumberStyles.None, CultureInfo.InvariantCulture, out batch) || batch < 1))
+        if (batchEnd >= 0
+            && (!int.TryParse(text.AsSpan(0, batchEnd), NumberStyles.None, CultureInfo.InvariantCulture, out batch) || batch < 1))
             return null;
         return OptionFactory.ParseSize(text[(batchEnd + 1)..]) is ImageSize size ? new InputShape(batch, size) : null;
     }
@@ -98,12 +101,14 @@ internal sealed class InfoCommand
             $"{config.ImageSize}, {config.Channels} channels", $"{config.PatchSize}, grid {config.PositionGrid}", $"{config.ClassTokens}",
             $"{shape} (batch x height x width)", $"{config.GridFor(shape.Size).Area + config.ClassTokens}",
             $"{config.FlopsPerImage(shape.Size) / 1e9:N1} GFLOP",
-            $"weights {memory.WeightByteCount:N0}, input {memory.InputByteCount:N0}, intermediate {memory.ArenaByteCount:N0}, output {memory.OutputByteCount:N0} bytes",
+            $"{memory.WeightByteCount:N0} bytes of weights",
+            $"{memory.InputByteCount:N0} bytes of input, {memory.ArenaByteCount:N0} intermediate, {memory.OutputByteCount:N0} of output",
         ];
         string[] names =
         [
-            "model", "weights", "parameters", "stored", "hidden size", "layers", "heads", "mlp size", "image size", "patch size", "class tokens",
-            "input", "tokens per image", "work per image", "memory (cpu, pooler)",
+            "model", "weights", "parameters", "stored",
+            "hidden size", "layers", "heads", "mlp size", "image size", "patch size", "class tokens",
+            "input", "tokens per image", "work per image", "memory", "memory of a run",
         ];
         return [.. names.Zip(values, (label, value) => (label, FormattableString.Invariant(value)))];
     }

@@ -23,15 +23,23 @@ internal sealed class ShowCommand
         Examples =
         [
             ("pixio show cat.png --model ~/pixio-vith16 --output features.png", "the last stage"),
-            ("pixio show cat.png --model DIR --stage 8 --resize 256x256 --upsample nearest --output stage8.png", "an earlier stage, patch by patch"),
+            ("pixio show cat.png --model DIR --stage 8 --resize 256x256 --upsample nearest --output stage8.png",
+                "an earlier stage, patch by patch"),
         ],
     };
 
     private readonly PictureOptions _pictures;
     private readonly ModelOptions _model;
     private readonly RecipeOptions _recipe;
-    private readonly Option<string> _output = new("--output", "-o") { Description = "The .png file to write.", HelpName = "FILE", Required = true };
-    private readonly Option<long?> _stage = OptionFactory.WholeNumber("--stage", "The stage: 0 is the stem, k what leaves block k [default: the last].", 0, 1024);
+    private readonly Option<string> _output = new("--output", "-o")
+    {
+        Description = "The .png file to write.",
+        HelpName = "FILE",
+        Required = true,
+    };
+
+    private readonly Option<long?> _stage = OptionFactory.WholeNumber(
+        "--stage", "The stage: 0 is the stem, k what leaves block k [default: the last].", 0, 1024);
     private readonly Option<string> _upsample = OptionFactory.Choice("--upsample", "How patches become pixels.", Smooth, Smooth, Squares);
     private readonly Option<bool> _json = OptionFactory.Flag("--json", "Print what was drawn as one JSON document.");
     private readonly Option<bool> _quiet = Messages.QuietOption();
@@ -45,7 +53,9 @@ internal sealed class ShowCommand
         _command.Add(_stage);
         _command.Add(_upsample);
         _recipe = new RecipeOptions(
-            _command, $"The size that the model sees, sides multiples of the patch size [default: shorter side {ShorterSide}, in proportion].", withRecipe: false);
+            _command,
+            $"The size that the model sees, sides multiples of the patch size [default: shorter side {ShorterSide}, in proportion].",
+            withRecipe: false);
         _command.Add(_json);
         _command.Add(_quiet);
     }
@@ -60,7 +70,8 @@ internal sealed class ShowCommand
     /// <summary>The size that a picture is shown in: its proportions, in whole patches.</summary>
     internal static ImageSize SizeFor(RgbImage image, ImageSize patch)
     {
-        double scale = Math.Min((double)ShorterSide / Math.Min(image.Height, image.Width), (double)LongestSide / Math.Max(image.Height, image.Width));
+        double scale = Math.Min(
+            (double)ShorterSide / Math.Min(image.Height, image.Width), (double)LongestSide / Math.Max(image.Height, image.Width));
         return new ImageSize(WholePatches(image.Height * scale, patch.Height), WholePatches(image.Width * scale, patch.Width));
 
         static int WholePatches(double side, int patch) => Math.Max((int)Math.Round(side / patch), 1) * patch;
@@ -90,7 +101,8 @@ internal sealed class ShowCommand
         return ExitCodes.Ok;
     }
 
-    private static void Draw(PixioModel model, RgbImage image, EncoderOutputs outputs, ImageSize size, bool smooth, string stage, string output)
+    private static void Draw(
+        PixioModel model, RgbImage image, EncoderOutputs outputs, ImageSize size, bool smooth, string stage, string output)
     {
         PixioConfig config = model.Config;
         ReadOnlySpan<float> patches = outputs.Values[(config.ClassTokens * config.HiddenSize)..];

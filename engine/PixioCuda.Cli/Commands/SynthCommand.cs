@@ -9,7 +9,8 @@ namespace PixioCuda.Cli.Commands;
 internal sealed class SynthCommand
 {
     private readonly CommandConsole _console;
-    private readonly PixioCommand _command = new("synth", "Writes a checkpoint folder with random weights, in form what a published one is.")
+    private readonly PixioCommand _command = new(
+        "synth", "Writes a checkpoint folder with random weights, in form what a published one is.")
     {
         Examples =
         [
@@ -18,9 +19,14 @@ internal sealed class SynthCommand
         ],
     };
 
-    private readonly Argument<string> _preset = new("PRESET") { Description = $"The size of the model: {string.Join(", ", PixioPresets.Names)}." };
+    private readonly Argument<string> _preset = new("PRESET")
+    {
+        Description = $"The size of the model: {string.Join(", ", PixioPresets.Names)}.",
+    };
+
     private readonly Argument<string> _folder = new("DIR") { Description = "The folder to write; made if it is not there." };
-    private readonly Option<long?> _seed = OptionFactory.WholeNumber("--seed", "Another seed gives other weights [default: 0].", 0, long.MaxValue);
+    private readonly Option<long?> _seed = OptionFactory.WholeNumber(
+        "--seed", "Another seed gives other weights [default: 0].", 0, long.MaxValue);
     private readonly Option<string> _dtype = OptionFactory.Choice("--dtype", "How the tensors are stored.", "f32", "f32", "f16", "bf16");
     private readonly Option<bool> _force = OptionFactory.Flag("--force", "Replace a model that is already in the folder.");
     private readonly Option<bool> _json = OptionFactory.Flag("--json", "Print what was written as one JSON document.");
@@ -60,7 +66,8 @@ internal sealed class SynthCommand
 
         messages.WithProgress($"Writing {preset}", report =>
         {
-            SyntheticCheckpoint.Write(folder, preset, seed, dtype, force, report is null ? null : new WriteReport(report), cancellationToken);
+            SyntheticCheckpoint.Write(
+                folder, preset, seed, dtype, force, report is null ? null : new WriteReport(report), cancellationToken);
             return true;
         });
         var info = PixioModelInfo.Open(folder);

@@ -101,7 +101,8 @@ internal sealed class RecipeOptions
         if (withRecipe)
         {
             _recipe = OptionFactory.Choice(
-                "--recipe", "How pictures are resized: hf as preprocessor_config.json says, meta-knn as the original k-NN evaluation does it.",
+                "--recipe",
+                "How pictures are resized: hf as preprocessor_config.json says, meta-knn as the original k-NN evaluation does it.",
                 ImageRecipe.HfName, ImageRecipe.HfName, ImageRecipe.MetaKnnName);
             command.Add(_recipe);
         }

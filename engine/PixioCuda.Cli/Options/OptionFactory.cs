@@ -22,7 +22,8 @@ internal static class OptionFactory
         Description = description,
         HelpName = "N",
         CustomParser = result => Parse<long?>(result,
-            token => long.TryParse(token, NumberStyles.None, CultureInfo.InvariantCulture, out long value) && value >= least && value <= most ? value : null,
+            token => long.TryParse(token, NumberStyles.None, CultureInfo.InvariantCulture, out long value)
+                && value >= least && value <= most ? value : null,
             string.Create(CultureInfo.InvariantCulture, $"a whole number from {least} to {most}")),
     };
 
@@ -32,7 +33,8 @@ internal static class OptionFactory
         Description = description,
         HelpName = "S",
         CustomParser = result => Parse<double?>(result,
-            token => double.TryParse(token, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double value) && value is > 0 and <= 86_400 ? value : null,
+            token => double.TryParse(token, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double value)
+                && value is > 0 and <= 86_400 ? value : null,
             "a number of seconds above 0, up to 86400"),
     };
 
@@ -58,7 +60,8 @@ internal static class OptionFactory
         Description = description,
         HelpName = "NAME,NAME,...",
         CustomParser = result => Parse(result,
-            token => token.Split(',', StringSplitOptions.TrimEntries) is string[] words && words.All(word => word.Length > 0) ? words : null,
+            token => token.Split(',', StringSplitOptions.TrimEntries) is string[] words
+                && words.All(word => word.Length > 0) ? words : null,
             $"names with commas between them, such as {example}"),
     };
 

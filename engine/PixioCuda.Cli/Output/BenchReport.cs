@@ -21,7 +21,8 @@ internal sealed class BenchReport(string name, PixioModel model, EncoderPlan pla
         ("device", model.Device),
         ("input", $"{plan.Shape} (batch x height x width), float32"),
         ("runs", Text($"{measured.Seconds.Count}")),
-        ("latency", Text($"{1e3 * _median:F1} ms (10% below {1e3 * measured.Quantile(0.1):F1}, 90% below {1e3 * measured.Quantile(0.9):F1})")),
+        ("latency", Text(
+            $"{1e3 * _median:F1} ms (10% below {1e3 * measured.Quantile(0.1):F1}, 90% below {1e3 * measured.Quantile(0.9):F1})")),
         ("throughput", Text($"{ImagesPerSecond:F2} images/s")),
         ("compute", Text($"{FlopsPerSecond / 1e9:F1} GFLOP/s")),
         ("peak memory", Text($"{_peakBytes:N0} bytes")),
@@ -56,8 +57,10 @@ internal sealed class BenchReport(string name, PixioModel model, EncoderPlan pla
     private static long PeakBytes()
     {
         const string status = "/proc/self/status", label = "VmHWM:";
-        if (File.Exists(status) && File.ReadLines(status).FirstOrDefault(line => line.StartsWith(label, StringComparison.Ordinal)) is string line
-            && long.TryParse(line.AsSpan(label.Length).Trim().TrimEnd(" kB"), NumberStyles.None, CultureInfo.InvariantCulture, out long kilobytes))
+        if (File.Exists(status)
+            && File.ReadLines(status).FirstOrDefault(line => line.StartsWith(label, StringComparison.Ordinal)) is string line
+            && long.TryParse(
+                line.AsSpan(label.Length).Trim().TrimEnd(" kB"), NumberStyles.None, CultureInfo.InvariantCulture, out long kilobytes))
             return 1024 * kilobytes;
         using var process = Process.GetCurrentProcess();
         return process.PeakWorkingSet64;

@@ -26,7 +26,8 @@ internal static class Stack
         if (!tensor.Shape.SequenceEqual(first))
         {
             throw new InputException($"The features of {picture} have the shape {JsonText.Shape(tensor.Shape)}, those before it "
-                + $"{JsonText.Shape(first)}: they cannot be stacked in one array. Bring the pictures to one size with --resize, or embed them into a .jsonl file.");
+                + $"{JsonText.Shape(first)}: they cannot be stacked in one array. "
+                + "Bring the pictures to one size with --resize, or embed them into a .jsonl file.");
         }
     }
 }

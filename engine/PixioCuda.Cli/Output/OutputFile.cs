@@ -1,6 +1,7 @@
 namespace PixioCuda.Cli.Output;
 
-/// <summary>A file that appears under its name whole or not at all: written under a temporary name beside it, flushed to the disk, renamed.</summary>
+/// <summary>A file that appears under its name whole or not at all: written under a temporary name beside it, flushed to the disk,
+/// renamed.</summary>
 internal sealed class OutputFile : IDisposable
 {
     private readonly string _path;
@@ -46,7 +47,8 @@ internal sealed class OutputFile : IDisposable
     {
         string extension = Path.GetExtension(path).ToLowerInvariant();
         if (!extensions.Contains(extension))
-            throw new UsageException($"--output must end in {string.Join(" or ", extensions)}, which says what is written; '{path}' does not.");
+            throw new UsageException(
+                $"--output must end in {string.Join(" or ", extensions)}, which says what is written; '{path}' does not.");
         if (Directory.Exists(path))
             throw new UsageException($"--output '{path}' is a folder.");
         string folder = Path.GetDirectoryName(Path.GetFullPath(path))!;

@@ -12,8 +12,8 @@ internal sealed class SafetensorsSink(string path, IReadOnlyList<string> images,
     private IReadOnlyList<IReadOnlyList<int>> _shapes = [];
     private IReadOnlyList<string> _names = [];
 
-    // The format stores tensor after tensor, the pictures come one after the other: all tensors but the first wait in files that vanish with
-    // this process, so that memory does not grow with the number of pictures.
+    // The format stores tensor after tensor, the pictures come one after the other: all tensors but the first wait in files
+    // that vanish with this process, so that memory does not grow with the number of pictures.
     private FileStream[] _waiting = [];
 
     public void Add(string picture, IReadOnlyList<FeatureTensor> tensors)
@@ -62,18 +62,17 @@ internal sealed class SafetensorsSink(string path, IReadOnlyList<string> images,
         _shapes = [.. tensors.Select(tensor => tensor.Shape)];
         _writer = SafetensorsWriter.Create(
             path,
-            tensors.Select(tensor => new TensorInfo(tensor.Name, DType.F32, [images.Count, .. tensor.Shape.Select(dimension => (long)dimension)])),
+            tensors.Select(
+                tensor => new TensorInfo(tensor.Name, DType.F32, [images.Count, .. tensor.Shape.Select(dimension => (long)dimension)])),
             stamp.ToMetadata(images));
-        string folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
-        _waiting =
-        [
-            .. tensors.Skip(1).Select(_ => new FileStream(Path.Combine(folder, $".{Path.GetFileName(path)}.{Path.GetRandomFileName()}"), new FileStreamOptions
-            {
-                Mode = FileMode.CreateNew,
-                Access = FileAccess.ReadWrite,
-                Share = FileShare.None,
-                Options = FileOptions.DeleteOnClose,
-            })),
-        ];
+        string temporaryPath = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(path))!, $".{Path.GetFileName(path)}");
+        FileStreamOptions waiting = new()
+        {
+            Mode = FileMode.CreateNew,
+            Access = FileAccess.ReadWrite,
+            Share = FileShare.None,
+            Options = FileOptions.DeleteOnClose,
+        };
+        _waiting = [.. tensors.Skip(1).Select(_ => new FileStream($"{temporaryPath}.{Path.GetRandomFileName()}", waiting))];
     }
 }

@@ -20,12 +20,17 @@ internal static class PictureDownload
         using var timed = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         timed.CancelAfter(limits.Timeout);
         // From https the handler follows no redirection to http.
-        using SocketsHttpHandler handler = new() { MaxAutomaticRedirections = MaxRedirects, AutomaticDecompression = DecompressionMethods.All };
+        using SocketsHttpHandler handler = new()
+        {
+            MaxAutomaticRedirections = MaxRedirects,
+            AutomaticDecompression = DecompressionMethods.All,
+        };
         using HttpClient client = new(handler) { Timeout = Timeout.InfiniteTimeSpan };
         client.DefaultRequestHeaders.UserAgent.Add(new ProductInfoHeaderValue("pixio", PixioCommandLine.Version));
         try
         {
-            using HttpResponseMessage response = await client.GetAsync(address, HttpCompletionOption.ResponseHeadersRead, timed.Token).ConfigureAwait(false);
+            using HttpResponseMessage response =
+                await client.GetAsync(address, HttpCompletionOption.ResponseHeadersRead, timed.Token).ConfigureAwait(false);
             if (!response.IsSuccessStatusCode)
                 throw new InputException($"The picture {address} was not sent: {Explain(response)}");
             if (response.Content.Headers.ContentLength > limits.MaxByteCount)
@@ -39,7 +44,8 @@ internal static class PictureDownload
         }
         catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
         {
-            throw new InputException($"The picture {address} took longer than the {limits.Timeout.TotalSeconds:0.###} s allowed (--timeout).");
+            throw new InputException(
+                $"The picture {address} took longer than the {limits.Timeout.TotalSeconds:0.###} s allowed (--timeout).");
         }
         catch (Exception exception) when (exception is HttpRequestException or IOException)
         {

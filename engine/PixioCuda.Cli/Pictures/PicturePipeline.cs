@@ -83,7 +83,8 @@ internal sealed class PicturePipeline : IDisposable
             yield return batch;
     }
 
-    /// <summary>Stops. The producer is not waited for: it may hang in a read that nothing ends, and holds no native memory of the model.</summary>
+    /// <summary>Stops. The producer is not waited for: it may hang in a read that nothing ends, and holds no native memory of
+    /// the model.</summary>
     public void Dispose() => _stop.Cancel();
 
     private IEnumerable<PreparedPicture> Pictures()
@@ -137,7 +138,9 @@ internal sealed class PicturePipeline : IDisposable
         }
         catch (ImageFormatException exception)
         {
-            throw new InputException($"The picture {PictureReader.Describe(name)} does not suit the recipe {model.Recipe.Id}: {Sentences.Of(exception)}", exception);
+            throw new InputException(
+                $"The picture {PictureReader.Describe(name)} does not suit the recipe {model.Recipe.Id}: {Sentences.Of(exception)}",
+                exception);
         }
     }
 }

@@ -27,7 +27,8 @@ internal sealed class PictureReader(Func<Stream> openInput, DownloadLimits limit
             if (IsAddress(name))
                 return await PictureDownload.GetAsync(new Uri(name), limits, cancellationToken).ConfigureAwait(false);
             if (Directory.Exists(name))
-                throw new InputException($"'{name}' is a folder; give the pictures in it one by one, for example as {Path.Combine(name, "*.jpg")}.");
+                throw new InputException(
+                    $"'{name}' is a folder; give the pictures in it one by one, for example as {Path.Combine(name, "*.jpg")}.");
             using FileStream file = new(name, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 0);
             return await BoundedStream.ReadAsync(file, MaxByteCount, name, cancellationToken).ConfigureAwait(false);
         }

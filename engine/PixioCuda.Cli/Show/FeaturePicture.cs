@@ -11,7 +11,8 @@ internal static class FeaturePicture
     private const double LowShare = 0.01;
     private const double HighShare = 0.99;
 
-    /// <summary>Colours of patches: the first three principal components as red, green and blue, each from its 1st to its 99th percentile.</summary>
+    /// <summary>Colours of patches: the first three principal components as red, green and blue, each from its 1st to its
+    /// 99th percentile.</summary>
     /// <param name="features">[patches, width].</param>
     /// <param name="width">The length of a patch's features.</param>
     /// <returns>[patches, 3], 0 to 255.</returns>

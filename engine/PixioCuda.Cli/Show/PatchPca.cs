@@ -152,7 +152,8 @@ internal static class PatchPca
 
     /// <summary>basis = centred^T * scores.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void MultiplyTransposed(ReadOnlySpan<double> centred, ReadOnlySpan<double> scores, Span<double> basis, int count, int width)
+    private static void MultiplyTransposed(
+        ReadOnlySpan<double> centred, ReadOnlySpan<double> scores, Span<double> basis, int count, int width)
     {
         basis.Clear();
         ReadOnlySpan<Vector512<double>> scoreRows = MemoryMarshal.Cast<double, Vector512<double>>(scores);

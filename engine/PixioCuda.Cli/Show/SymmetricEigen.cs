@@ -58,7 +58,8 @@ internal static class SymmetricEigen
         for (int i = 0; i < n; i++)
             (a[p, i], a[q, i]) = ((cosine * a[p, i]) - (sine * a[q, i]), (sine * a[p, i]) + (cosine * a[q, i]));
         for (int i = 0; i < n; i++)
-            (vectors[i, p], vectors[i, q]) = ((cosine * vectors[i, p]) - (sine * vectors[i, q]), (sine * vectors[i, p]) + (cosine * vectors[i, q]));
+            (vectors[i, p], vectors[i, q]) =
+                ((cosine * vectors[i, p]) - (sine * vectors[i, q]), (sine * vectors[i, p]) + (cosine * vectors[i, q]));
         a[p, q] = a[q, p] = 0;
         return true;
     }

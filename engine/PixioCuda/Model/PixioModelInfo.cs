@@ -36,7 +36,8 @@ public sealed class PixioModelInfo
     public IReadOnlyList<DType> StoredTypes { get; }
 
     /// <summary>Reads a model's config and the headers of its weights, and checks that they belong together.</summary>
-    /// <param name="model">As for <see cref="PixioModel.Load(string, PixioModelOptions?, IProgress{LoadProgress}?, CancellationToken)"/>.</param>
+    /// <param name="model">As for
+    /// <see cref="PixioModel.Load(string, PixioModelOptions?, IProgress{LoadProgress}?, CancellationToken)"/>.</param>
     /// <exception cref="ModelFormatException">There is no such model, or its config or weights cannot be used.</exception>
     public static PixioModelInfo Open(string model)
     {

@@ -22,7 +22,8 @@ internal static class CheckpointWriter
         ITensorSource source, string path, DType dtype, IProgress<long>? progress = null, CancellationToken cancellationToken = default)
         => SaveTensors(source, [.. source.Tensors.Values], path, dtype, 0, progress, cancellationToken);
 
-    /// <summary>Streams every tensor of a source into a folder: into one file, or, where that would be too long, into shards with an index.</summary>
+    /// <summary>Streams every tensor of a source into a folder: into one file, or, where that would be too long, into shards
+    /// with an index.</summary>
     /// <param name="source">Where the tensors come from.</param>
     /// <param name="folder">An existing folder.</param>
     /// <param name="dtype">How the tensors are stored.</param>
@@ -43,7 +44,8 @@ internal static class CheckpointWriter
         long written = 0;
         for (int index = 0; index < shards.Count; index++)
         {
-            SaveTensors(source, shards[index], Path.Combine(folder, ShardName(index, shards.Count)), dtype, written, progress, cancellationToken);
+            SaveTensors(
+                source, shards[index], Path.Combine(folder, ShardName(index, shards.Count)), dtype, written, progress, cancellationToken);
             written += shards[index].Sum(tensor => tensor.ElementCount);
         }
 
@@ -109,7 +111,8 @@ internal static class CheckpointWriter
         float[] block = ArrayPool<float>.Shared.Rent(BlockElements);
         try
         {
-            using SafetensorsWriter writer = SafetensorsWriter.Create(path, tensors.Select(tensor => tensor with { DType = dtype }), metadata);
+            using SafetensorsWriter writer = SafetensorsWriter.Create(
+                path, tensors.Select(tensor => tensor with { DType = dtype }), metadata);
             foreach (TensorInfo tensor in tensors)
             {
                 for (long first = 0; first < tensor.ElementCount; first += BlockElements)

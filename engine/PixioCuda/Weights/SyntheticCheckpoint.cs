@@ -9,8 +9,8 @@ public static class SyntheticCheckpoint
     private const string ConfigFile = "config.json";
     private const string ProcessorFile = "preprocessor_config.json";
 
-    /// <summary>Writes config.json, preprocessor_config.json and model.safetensors, or shards of at most 5 GB with their index. Memory stays
-    /// bounded, and the files appear in the folder only when all of them are complete.</summary>
+    /// <summary>Writes config.json, preprocessor_config.json and model.safetensors, or shards of at most 5 GB with their index. Memory
+    /// stays bounded, and the files appear in the folder only when all of them are complete.</summary>
     /// <param name="folder">Where to write; made if it is not there.</param>
     /// <param name="preset">One of <see cref="PixioPresets.Names"/>.</param>
     /// <param name="seed">Another seed gives other weights.</param>
@@ -38,7 +38,9 @@ public static class SyntheticCheckpoint
         ArgumentException.ThrowIfNullOrEmpty(folder);
         config.ThrowIfInvalid("The config to be written");
         if (!overwrite && ModelFiles(folder).FirstOrDefault() is string present)
-            throw new IOException($"The folder '{folder}' already holds a model ({Path.GetFileName(present)}), which is not overwritten unless you ask for it.");
+            throw new IOException(
+                $"The folder '{folder}' already holds a model ({Path.GetFileName(present)}), "
+                + "which is not overwritten unless you ask for it.");
 
         bool isNew = !Directory.Exists(folder);
         string target = Directory.CreateDirectory(folder).FullName;
@@ -94,9 +96,11 @@ public static class SyntheticCheckpoint
 
         """);
 
-    private sealed class WrittenElements(IProgress<SyntheticCheckpointProgress> progress, long elementCount, int elementBytes) : IProgress<long>
+    private sealed class WrittenElements(IProgress<SyntheticCheckpointProgress> progress, long elementCount, int elementBytes)
+        : IProgress<long>
     {
-        public void Report(long value) => progress.Report(new SyntheticCheckpointProgress(value * elementBytes, elementCount * elementBytes));
+        public void Report(long value) =>
+            progress.Report(new SyntheticCheckpointProgress(value * elementBytes, elementCount * elementBytes));
     }
 }
 

@@ -38,6 +38,7 @@ internal static class CliData
         byte[] file = File.ReadAllBytes(path);
         int length = (int)BinaryPrimitives.ReadUInt64LittleEndian(file);
         using var header = JsonDocument.Parse(Encoding.UTF8.GetString(file, 8, length));
-        return header.RootElement.GetProperty("__metadata__").EnumerateObject().ToDictionary(entry => entry.Name, entry => entry.Value.GetString()!);
+        return header.RootElement.GetProperty("__metadata__").EnumerateObject()
+            .ToDictionary(entry => entry.Name, entry => entry.Value.GetString()!);
     }
 }

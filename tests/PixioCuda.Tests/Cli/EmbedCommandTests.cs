@@ -16,7 +16,9 @@ public class EmbedCommandTests
         float[] expected = CliData.Embedding(CliData.Cat);
         string head = string.Join(", ", expected[..8].Select(value => value.ToString("F5", CultureInfo.InvariantCulture)));
         double norm = Math.Sqrt(expected.Sum(value => (double)value * value));
-        Assert.Equal($"{CliData.Cat}: [{head}, ...] 64 numbers, L2 norm {norm.ToString("G6", CultureInfo.InvariantCulture)}", Assert.Single(run.OutLines));
+        Assert.Equal(
+            $"{CliData.Cat}: [{head}, ...] 64 numbers, L2 norm {norm.ToString("G6", CultureInfo.InvariantCulture)}",
+            Assert.Single(run.OutLines));
         // Trained weights: nothing to warn of; the note says what ran.
         Assert.DoesNotContain("warning", run.Error, StringComparison.Ordinal);
         Assert.Contains("cpu", Assert.Single(run.ErrorLines), StringComparison.Ordinal);
@@ -63,7 +65,8 @@ public class EmbedCommandTests
 
         using var description = JsonDocument.Parse(File.ReadAllBytes($"{output}.json"));
         Assert.Equal(name, description.RootElement.GetProperty("embedding_kind").GetString());
-        Assert.Equal([CliData.Cat, CliData.Rocket], description.RootElement.GetProperty("images").EnumerateArray().Select(image => image.GetString()));
+        Assert.Equal([CliData.Cat, CliData.Rocket],
+            description.RootElement.GetProperty("images").EnumerateArray().Select(image => image.GetString()));
         Assert.Equal(2, Directory.GetFileSystemEntries(folder.Root).Length);
     }
 
@@ -84,7 +87,8 @@ public class EmbedCommandTests
         using PixioModel model = CliData.Load();
         for (int i = 0; i < pictures.Length; i++)
         {
-            EncoderOutputs expected = model.Run([model.Decode(pictures[i])], new EncoderTaps { PoolerOutput = true, HiddenStates = [1, 3] });
+            EncoderOutputs expected = model.Run(
+                [model.Decode(pictures[i])], new EncoderTaps { PoolerOutput = true, HiddenStates = [1, 3] });
             Assert.Equal(expected["pooler_output"].ToArray(), tensors["embeddings"].Floats()[(i * 64)..((i + 1) * 64)]);
             foreach (string name in new[] { "hidden_states.1", "hidden_states.3" })
                 Assert.Equal(expected[name].ToArray(), tensors[name].Floats()[(i * 24 * 64)..((i + 1) * 24 * 64)]);
@@ -103,7 +107,8 @@ public class EmbedCommandTests
     {
         using TemporaryFolder folder = new();
         string output = folder.File("dense.npy");
-        Assert.Equal(0, PixioRun.Of("embed", CliData.Cat, "-m", CliData.Model, "--embedding", "dense-2d", "--normalize", "-o", output).ExitCode);
+        Assert.Equal(0,
+            PixioRun.Of("embed", CliData.Cat, "-m", CliData.Model, "--embedding", "dense-2d", "--normalize", "-o", output).ExitCode);
         float[] values = MinimalNpy.Read(output).Values, raw = CliData.Embedding(CliData.Cat, EmbeddingKind.Dense2d);
         for (int patch = 0; patch < 16; patch++)
         {
@@ -121,8 +126,7 @@ public class EmbedCommandTests
         string small = folder.Write("small.bmp", Bitmap(32, 48)), large = folder.Write("large.bmp", Bitmap(64, 64));
         string output = folder.File("dense.jsonl");
         Assert.Equal(0, PixioRun.Of("embed", small, large, "-m", model, "--embedding", "dense-2d", "-o", output).ExitCode);
-        int[][] shapes = [.. File.ReadLines(output).Select(line => JsonDocument.Parse(line).RootElement.GetProperty("shape").EnumerateArray().Select(n => n.GetInt32()).ToArray())];
-        Assert.Equal([[6, 128], [16, 128]], shapes);
+        Assert.Equal([[6, 128], [16, 128]], File.ReadLines(output).Select(ShapeOf));
 
         // The same cannot be stacked, and says what can be done.
         PixioRun stacked = PixioRun.Of("embed", small, large, "-m", model, "--embedding", "dense-2d", "-o", folder.File("dense.npy"));
@@ -181,9 +185,17 @@ public class EmbedCommandTests
         string output = folder.File("out.safetensors");
         PixioRun run = PixioRun.Of("embed", CliData.Cat, "-m", model, "-o", output, "--json");
         Assert.Equal(0, run.ExitCode);
-        Assert.Single(run.ErrorLines, line => line.StartsWith("pixio: warning: ", StringComparison.Ordinal) && line.Contains("random", StringComparison.Ordinal));
+        Assert.Single(
+            run.ErrorLines,
+            line => line.StartsWith("pixio: warning: ", StringComparison.Ordinal) && line.Contains("random", StringComparison.Ordinal));
         Assert.True(JsonDocument.Parse(run.Out).RootElement.GetProperty("random_weights").GetBoolean());
         Assert.Equal("true", CliData.Metadata(output)["random_weights"]);
+    }
+
+    private static int[] ShapeOf(string line)
+    {
+        using var json = JsonDocument.Parse(line);
+        return [.. json.RootElement.GetProperty("shape").EnumerateArray().Select(dimension => dimension.GetInt32())];
     }
 
     /// <summary>The small model with a recipe that takes pictures as they are.</summary>

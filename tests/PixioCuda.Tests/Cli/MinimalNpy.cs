@@ -16,7 +16,8 @@ internal static partial class MinimalNpy
         int headerLength = BinaryPrimitives.ReadUInt16LittleEndian(file.AsSpan(8));
         string header = Encoding.ASCII.GetString(file, 10, headerLength);
         Assert.Contains("'descr': '<f4'", header, StringComparison.Ordinal);
-        int[] shape = [.. Shape().Match(header).Groups[1].Value.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
+        int[] shape = [.. Shape().Match(header).Groups[1].Value
+            .Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
             .Select(dimension => int.Parse(dimension, CultureInfo.InvariantCulture))];
         float[] values = new float[shape.Aggregate(1, (product, dimension) => product * dimension)];
         Assert.Equal(10 + headerLength + (4 * values.Length), file.Length);

@@ -54,7 +54,8 @@ public class ModelCommandTests
     [Fact]
     public void Bench_measures_as_many_runs_as_asked_for_without_allocating()
     {
-        PixioRun run = PixioRun.Of("bench", "-m", CliData.Model, "--batch", "2", "--size", "48x64", "--iterations", "20", "--json", "--threads", "1");
+        PixioRun run = PixioRun.Of(
+            "bench", "-m", CliData.Model, "--batch", "2", "--size", "48x64", "--iterations", "20", "--json", "--threads", "1");
         Assert.Equal(0, run.ExitCode);
         using var json = JsonDocument.Parse(run.Out);
         JsonElement root = json.RootElement;
@@ -74,7 +75,8 @@ public class ModelCommandTests
         using TemporaryFolder folder = new();
         string output = folder.File("maps.safetensors");
         PixioRun run = PixioRun.Of(
-            "features", CliData.Cat, CliData.Rocket, "-m", CliData.Model, "--out-features", "stem,stage2", "--no-layernorm", "--resize", "32x64", "-o", output);
+            "features", CliData.Cat, CliData.Rocket, "-m", CliData.Model, "--out-features", "stem,stage2",
+            "--no-layernorm", "--resize", "32x64", "-o", output);
         Assert.Equal(0, run.ExitCode);
         Assert.Equal([$"{output}: feature_maps.stem [2, 64, 2, 4]", $"{output}: feature_maps.stage2 [2, 64, 2, 4]"], run.OutLines);
 
@@ -98,7 +100,8 @@ public class ModelCommandTests
     {
         using TemporaryFolder folder = new();
         string output = folder.File("tokens.safetensors");
-        PixioRun run = PixioRun.Of("features", CliData.Cat, "-m", CliData.Model, "--out-indices", "0,-1", "--no-reshape", "-o", output, "--json", "-q");
+        PixioRun run = PixioRun.Of(
+            "features", CliData.Cat, "-m", CliData.Model, "--out-indices", "0,-1", "--no-reshape", "-o", output, "--json", "-q");
         Assert.Equal(0, run.ExitCode);
         using var json = JsonDocument.Parse(run.Out);
         Assert.Equal([1f, 24f, 64f], CliData.Floats(json.RootElement.GetProperty("tensors").GetProperty("feature_maps.stage3")));

@@ -19,7 +19,8 @@ public class PatchPcaTests
         for (int row = 0; row < count; row++)
         {
             for (int i = 0; i < width; i++)
-                features[(row * width) + i] = (float)(100 + i + Enumerable.Range(0, 3).Sum(k => spreads[k] * scores[k][row] * directions[k][i]));
+                features[(row * width) + i] =
+                    (float)(100 + i + Enumerable.Range(0, 3).Sum(k => spreads[k] * scores[k][row] * directions[k][i]));
         }
 
         double[] projected = PatchPca.Project(features, width);
@@ -61,7 +62,8 @@ public class PatchPcaTests
         float[] line = [1, 2, 2, 4, 3, 6, 4, 8];
         double[] projected = PatchPca.Project(line, width: 2);
         Assert.Equal(Math.Sqrt(5), projected[3] - projected[0], 1e-9);
-        Assert.All(Enumerable.Range(0, 4), row => Assert.Equal(0, Math.Abs(projected[(row * 3) + 1]) + Math.Abs(projected[(row * 3) + 2]), 1e-9));
+        Assert.All(
+            Enumerable.Range(0, 4), row => Assert.Equal(0, Math.Abs(projected[(row * 3) + 1]) + Math.Abs(projected[(row * 3) + 2]), 1e-9));
         Assert.Equal([0, 0, 0], PatchPca.Project([5f, 6f, 7f], width: 3));
     }
 
@@ -90,7 +92,8 @@ public class PatchPcaTests
     public void Every_letter_of_a_caption_is_drawn_and_none_looks_like_another()
     {
         const string letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.,:-_/@()=+%~'*?";
-        HashSet<string> shapes = [.. letters.Select(letter => string.Concat(PixelFont.Draw(letter.ToString()).Select(pixel => pixel ? '#' : ' ')))];
+        HashSet<string> shapes =
+            [.. letters.Select(letter => string.Concat(PixelFont.Draw(letter.ToString()).Select(pixel => pixel ? '#' : ' ')))];
         Assert.Equal(letters.Length, shapes.Count);
         Assert.All(shapes, shape => Assert.Contains('#', shape));
         Assert.DoesNotContain(true, PixelFont.Draw(" "));

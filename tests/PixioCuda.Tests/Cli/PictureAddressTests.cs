@@ -13,7 +13,9 @@ public class PictureAddressTests
     [Fact]
     public void A_picture_is_fetched_through_a_redirection()
     {
-        using LocalServer server = new(path => path == "/cat.png" ? Ok(Picture) : Text($"HTTP/1.1 302 Found\r\nLocation: /cat.png\r\nContent-Length: 0\r\n\r\n"));
+        using LocalServer server = new(path => path == "/cat.png"
+            ? Ok(Picture)
+            : Text("HTTP/1.1 302 Found\r\nLocation: /cat.png\r\nContent-Length: 0\r\n\r\n"));
         PixioRun run = PixioRun.Of("embed", server.Address("moved"), "-m", CliData.Model, "--json");
         Assert.Equal(0, run.ExitCode);
         using var json = JsonDocument.Parse(run.Out);

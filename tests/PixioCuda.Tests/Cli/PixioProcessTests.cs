@@ -53,15 +53,17 @@ public class PixioProcessTests
     {
         if (OperatingSystem.IsWindows())
             Assert.Skip("Windows has no signals to send.");
+        CancellationToken cancellation = TestContext.Current.CancellationToken;
         using TemporaryFolder folder = new();
         // Two pictures are done when it waits for the third, from a pipe that stays silent.
         using Process process = Start(
-            "embed", CliData.Cat, CliData.Rocket, "-", "--model", CliData.Model, "--batch", "1", "--hidden-states", "1", "--output", folder.File("out.safetensors"));
+            "embed", CliData.Cat, CliData.Rocket, "-", "--model", CliData.Model,
+            "--batch", "1", "--hidden-states", "1", "--output", folder.File("out.safetensors"));
         for (int line = 0; line < 2; line++)
-            Assert.NotNull(await process.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken).AsTask().WaitAsync(Patience, TestContext.Current.CancellationToken));
+            Assert.NotNull(await process.StandardOutput.ReadLineAsync(cancellation).AsTask().WaitAsync(Patience, cancellation));
         Assert.NotEmpty(Directory.GetFileSystemEntries(folder.Root));
         using (var kill = Process.Start("kill", [$"-{signal}", $"{process.Id}"]))
-            await kill.WaitForExitAsync(TestContext.Current.CancellationToken);
+            await kill.WaitForExitAsync(cancellation);
         (int exitCode, _, string error) = await EndAsync(process);
         Assert.Equal(130, exitCode);
         Assert.EndsWith("pixio: Interrupted.\n", error, StringComparison.Ordinal);
@@ -96,7 +98,8 @@ public class PixioProcessTests
         Task<string> output = process.StandardOutput.ReadToEndAsync(), error = process.StandardError.ReadToEndAsync();
         try
         {
-            await process.WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(Patience, TestContext.Current.CancellationToken);
+            await process
+                .WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(Patience, TestContext.Current.CancellationToken);
         }
         catch (TimeoutException)
         {

@@ -14,7 +14,8 @@ public class ShowCommandTests
     {
         using TemporaryFolder folder = new();
         string output = folder.File("features.png");
-        PixioRun run = PixioRun.Of("show", CliData.Cat, "-m", CliData.Model, "--resize", "96x160", "--upsample", "nearest", "-o", output, "--json", "-q");
+        PixioRun run = PixioRun.Of(
+            "show", CliData.Cat, "-m", CliData.Model, "--resize", "96x160", "--upsample", "nearest", "-o", output, "--json", "-q");
         Assert.Equal(0, run.ExitCode);
         using var json = JsonDocument.Parse(run.Out);
         Assert.Equal([6f, 10f], CliData.Floats(json.RootElement.GetProperty("patches")));
@@ -32,7 +33,8 @@ public class ShowCommandTests
             Assert.Equal(seen[(3 * 160 * y)..(3 * 160 * (y + 1))], Row(shown, y, 0, 160).ToArray());
             for (int x = 0; x < 160; x++)
             {
-                ReadOnlySpan<byte> pixel = Row(shown, y, featuresLeft + x, 1), corner = Row(shown, y / 16 * 16, featuresLeft + (x / 16 * 16), 1);
+                ReadOnlySpan<byte> pixel = Row(shown, y, featuresLeft + x, 1);
+                ReadOnlySpan<byte> corner = Row(shown, y / 16 * 16, featuresLeft + (x / 16 * 16), 1);
                 Assert.True(pixel.SequenceEqual(corner), $"Pixel {y}, {x} differs from the rest of its patch.");
                 colours.Add((pixel[0], pixel[1], pixel[2]));
             }
@@ -48,7 +50,8 @@ public class ShowCommandTests
         using TemporaryFolder folder = new();
         string first = folder.File("1.png"), second = folder.File("2.png");
         Assert.Equal(0, PixioRun.Of("show", CliData.Rocket, "-m", CliData.Model, "--resize", "64x96", "-o", first).ExitCode);
-        Assert.Equal(0, PixioRun.Of("show", CliData.Rocket, "-m", CliData.Model, "--resize", "64x96", "-o", second, "--threads", "1").ExitCode);
+        Assert.Equal(0,
+            PixioRun.Of("show", CliData.Rocket, "-m", CliData.Model, "--resize", "64x96", "-o", second, "--threads", "1").ExitCode);
         Assert.Equal(File.ReadAllBytes(first), File.ReadAllBytes(second));
     }
 
@@ -59,15 +62,18 @@ public class ShowCommandTests
     [InlineData(700, 1, 14, 1344, 14)]
     [InlineData(1, 1, 16, 448, 448)]
     public void Sizes_keep_proportions_in_whole_patches(int height, int width, int patch, int shownHeight, int shownWidth) =>
-        Assert.Equal(new ImageSize(shownHeight, shownWidth), ShowCommand.SizeFor(new RgbImage(width, height, new byte[3 * height * width]), patch));
+        Assert.Equal(new ImageSize(shownHeight, shownWidth),
+            ShowCommand.SizeFor(new RgbImage(width, height, new byte[3 * height * width]), patch));
 
     [Fact]
     public void A_stage_that_is_not_there_is_told_before_the_model_is_loaded()
     {
-        PixioRun run = PixioRun.Of("show", CliData.Cat, "-m", "random:vit5b16", "--stage", "49", "--resize", "64x64", "-o", "never-written.png");
+        PixioRun run = PixioRun.Of(
+            "show", CliData.Cat, "-m", "random:vit5b16", "--stage", "49", "--resize", "64x64", "-o", "never-written.png");
         Assert.Equal(2, run.ExitCode);
         Assert.Contains("0 (stem) to 48", Assert.Single(run.ErrorLines), StringComparison.Ordinal);
     }
 
-    private static ReadOnlySpan<byte> Row(RgbImage image, int y, int x, int count) => image.Pixels.Span.Slice(3 * ((y * image.Width) + x), 3 * count);
+    private static ReadOnlySpan<byte> Row(RgbImage image, int y, int x, int count) =>
+        image.Pixels.Span.Slice(3 * ((y * image.Width) + x), 3 * count);
 }

@@ -9,7 +9,13 @@ public class SynthCommandTests
 {
     private static readonly PixioConfig Tiny = new()
     {
-        HiddenSize = 24, HiddenLayers = 2, AttentionHeads = 3, ImageSize = 32, PatchSize = 8, ClassTokens = 2, OutIndices = [2],
+        HiddenSize = 24,
+        HiddenLayers = 2,
+        AttentionHeads = 3,
+        ImageSize = 32,
+        PatchSize = 8,
+        ClassTokens = 2,
+        OutIndices = [2],
     };
 
     [Theory]
@@ -20,7 +26,8 @@ public class SynthCommandTests
     {
         using TemporaryFolder folder = new();
         string model = WriteTiny(folder.File("model"), seed: 3, dtype);
-        Assert.Equal(["config.json", "model.safetensors", "preprocessor_config.json"], Directory.GetFiles(model).Select(Path.GetFileName).Order());
+        Assert.Equal(["config.json", "model.safetensors", "preprocessor_config.json"],
+            Directory.GetFiles(model).Select(Path.GetFileName).Order());
         Assert.Equal(Tiny, PixioConfigJson.Load(Path.Combine(model, "config.json")));
 
         StoredTensor bias = MinimalSafetensors.Read(Path.Combine(model, "model.safetensors"))["encoder.layer.1.mlp.fc2.bias"];
@@ -60,7 +67,8 @@ public class SynthCommandTests
         // A single file would be preferred to the shards.
         Assert.False(File.Exists(Path.Combine(model, "model.safetensors")));
         WriteTiny(model, seed: 2, overwrite: true);
-        Assert.Equal(["config.json", "model.safetensors", "preprocessor_config.json"], Directory.GetFileSystemEntries(model).Select(Path.GetFileName).Order());
+        Assert.Equal(["config.json", "model.safetensors", "preprocessor_config.json"],
+            Directory.GetFileSystemEntries(model).Select(Path.GetFileName).Order());
     }
 
     [Fact]
@@ -69,7 +77,8 @@ public class SynthCommandTests
         using TemporaryFolder folder = new();
         using CancellationTokenSource cancelled = new();
         cancelled.Cancel();
-        Assert.ThrowsAny<OperationCanceledException>(() => SyntheticCheckpoint.Write(folder.File("model"), "vitb16", cancellationToken: cancelled.Token));
+        Assert.ThrowsAny<OperationCanceledException>(
+            () => SyntheticCheckpoint.Write(folder.File("model"), "vitb16", cancellationToken: cancelled.Token));
         Assert.Empty(Directory.GetFileSystemEntries(folder.Root));
     }
 
@@ -97,7 +106,8 @@ public class SynthCommandTests
         Assert.Equal(made.Embed(CliData.Cat), written.Embed(CliData.Cat));
     }
 
-    internal static string WriteTiny(string folder, ulong seed, DType dtype = DType.F32, long shardBytes = long.MaxValue, bool overwrite = false)
+    internal static string WriteTiny(
+        string folder, ulong seed, DType dtype = DType.F32, long shardBytes = long.MaxValue, bool overwrite = false)
     {
         SyntheticCheckpoint.Write(folder, $"random:tiny@{seed}", Tiny, seed, dtype, shardBytes, overwrite);
         return folder;

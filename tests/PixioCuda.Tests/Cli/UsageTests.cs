@@ -102,7 +102,8 @@ public class UsageTests
             string[] parts = PixioRun.Of(command, "--help").Out.Split("Examples:");
             string[] examples = [.. parts[1].Split('\n').Where(line => line.Contains($"pixio {command}", StringComparison.Ordinal))];
             Assert.True(examples.Length >= 2, $"{command} has {examples.Length} examples.");
-            foreach (string option in examples.SelectMany(example => example.Split(' ')).Where(word => word.StartsWith("--", StringComparison.Ordinal)))
+            foreach (string option in examples.SelectMany(example => example.Split(' '))
+                .Where(word => word.StartsWith("--", StringComparison.Ordinal)))
                 Assert.Contains($" {option} ", parts[0], StringComparison.Ordinal);
         }
     }
