@@ -1,0 +1,23 @@
+namespace PixioCuda.Cli;
+
+/// <summary>What the process returns.</summary>
+internal static class ExitCodes
+{
+    /// <summary>Done.</summary>
+    public const int Ok = 0;
+
+    /// <summary>Something failed that is neither the user's words nor his files: a full disk, no memory, a fault of this program.</summary>
+    public const int Failed = 1;
+
+    /// <summary>The command line makes no sense: an unknown option, a value that is not allowed, options that exclude each other.</summary>
+    public const int Usage = 2;
+
+    /// <summary>A picture or a model is missing, damaged, or does not fit.</summary>
+    public const int BadInput = 3;
+
+    /// <summary>Stopped by Ctrl-C (or SIGTERM), as shells have it: 128 + SIGINT.</summary>
+    public const int Interrupted = 130;
+
+    /// <summary>The lines that every <c>--help</c> ends with.</summary>
+    public const string Help = "0 ok, 1 failed, 2 usage, 3 bad input (a picture or a model), 130 stopped by Ctrl-C";
+}

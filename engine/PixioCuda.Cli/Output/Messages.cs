@@ -1,0 +1,31 @@
+using System.CommandLine;
+
+namespace PixioCuda.Cli.Output;
+
+/// <summary>What a command says beside its data.</summary>
+internal sealed class Messages(CommandConsole console, bool isQuiet)
+{
+    /// <summary>The option that every command has.</summary>
+    public static Option<bool> QuietOption() => new("--quiet", "-q") { Description = "Only errors on standard error." };
+
+    /// <summary>Something worth knowing.</summary>
+    public void Note(string text)
+    {
+        if (!isQuiet)
+            console.Error.WriteLine(text);
+    }
+
+    /// <summary>Something that may make the result worthless.</summary>
+    public void Warn(string text)
+    {
+        if (!isQuiet)
+            console.Error.WriteLine($"pixio: warning: {text}");
+    }
+
+    public void WarnOfRandomWeights(string name) =>
+        Warn($"The weights are random ({name}): the features say nothing about a picture.");
+
+    /// <summary>Does something long, with a progress bar where somebody looks; the work is told null where nobody does.</summary>
+    public T WithProgress<T>(string description, Func<Action<double>?, T> work) =>
+        isQuiet || !console.ErrorIsTerminal ? work(null) : ProgressBar.Run(console.Error, description, work);
+}

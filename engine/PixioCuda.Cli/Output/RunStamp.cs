@@ -1,0 +1,58 @@
+using System.Text.Json;
+
+namespace PixioCuda.Cli.Output;
+
+/// <summary>What every output says of how it was made.</summary>
+internal sealed class RunStamp
+{
+    private readonly List<(string Name, string Value)> _texts;
+    private readonly List<(string Name, bool Value)> _facts;
+
+    /// <param name="modelName">What the user calls the model.</param>
+    /// <param name="model">The model.</param>
+    public RunStamp(string modelName, PixioModel model)
+    {
+        _texts =
+        [
+            ("model", modelName),
+            ("weights", model.Name),
+            ("recipe", model.Recipe.Id),
+            ("precision", "float32"),
+            ("pixio_version", PixioCommandLine.Version),
+        ];
+        _facts = [("random_weights", model.IsRandom)];
+    }
+
+    /// <summary>Adds what only one command has.</summary>
+    public RunStamp With(string name, string value)
+    {
+        _texts.Add((name, value));
+        return this;
+    }
+
+    /// <inheritdoc cref="With(string, string)"/>
+    public RunStamp With(string name, bool value)
+    {
+        _facts.Add((name, value));
+        return this;
+    }
+
+    /// <summary>Writes everything as properties of the object that is open.</summary>
+    public void Write(Utf8JsonWriter json)
+    {
+        foreach ((string name, string value) in _texts)
+            json.WriteString(name, value);
+        foreach ((string name, bool value) in _facts)
+            json.WriteBoolean(name, value);
+    }
+
+    /// <summary>Everything as the strings of a safetensors header.</summary>
+    public Dictionary<string, string> ToMetadata(IEnumerable<string> images)
+    {
+        Dictionary<string, string> metadata = _texts.ToDictionary(text => text.Name, text => text.Value);
+        foreach ((string name, bool value) in _facts)
+            metadata.Add(name, value ? "true" : "false");
+        metadata.Add("images", JsonText.Of(json => JsonText.WriteStrings(json, images)));
+        return metadata;
+    }
+}
