@@ -47,7 +47,7 @@ public static class SyntheticCheckpoint
         try
         {
             Directory.CreateDirectory(unfinished);
-            using (var source = SyntheticWeights.Create(name, EncoderDimensions.Of(config), seed))
+            using (var source = SyntheticWeights.Create(name, config, seed))
                 CheckpointWriter.SaveFolder(source, unfinished, dtype, shardBytes, ProgressOf(config, dtype, progress), cancellationToken);
             File.WriteAllText(Path.Combine(unfinished, ProcessorFile), ProcessorConfig(config.ImageSize));
             PixioConfigJson.Save(config, Path.Combine(unfinished, ConfigFile));
