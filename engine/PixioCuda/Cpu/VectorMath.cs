@@ -13,6 +13,8 @@ internal static class VectorMath
     private const float Ln2High = 0.693359375f;
     private const float Ln2Low = -2.12194440e-4f;
 
+    private const float RoundingShift = 12582912f;
+
     // Below this, e^x is under the smallest normal number; it is taken as that edge and never as a subnormal, which would be slow.
     private const float ExpMinimum = -87.33654f;
 
@@ -22,19 +24,20 @@ internal static class VectorMath
     {
         // Not Vector.Max alone: a NaN must stay a NaN.
         x = Vector.ConditionalSelect(Vector.LessThan(x, new Vector<float>(ExpMinimum)), new Vector<float>(ExpMinimum), x);
-        Vector<float> exponent = Vector.Round(x * Log2E);
+        // Adding 1.5 * 2^23 rounds to a whole number, which then stands in the low bits of the sum.
+        Vector<float> shifted = Vector.FusedMultiplyAdd(x, new Vector<float>(Log2E), new Vector<float>(RoundingShift));
+        Vector<float> exponent = shifted - new Vector<float>(RoundingShift);
         Vector<float> r = Vector.FusedMultiplyAdd(exponent, new Vector<float>(-Ln2High), x);
         r = Vector.FusedMultiplyAdd(exponent, new Vector<float>(-Ln2Low), r);
 
-        // Minimax polynomial of e^r on [-ln 2 / 2, ln 2 / 2], relative error 1.9e-9; the first two coefficients round to 1.
-        Vector<float> p = new(1.3836742e-3f);
-        p = Vector.FusedMultiplyAdd(p, r, new Vector<float>(8.3748984e-3f));
-        p = Vector.FusedMultiplyAdd(p, r, new Vector<float>(4.1668232e-2f));
-        p = Vector.FusedMultiplyAdd(p, r, new Vector<float>(1.6666419e-1f));
-        p = Vector.FusedMultiplyAdd(p, r, new Vector<float>(4.9999992e-1f));
-        p = Vector.FusedMultiplyAdd(p, r, Vector<float>.One);
-        p = Vector.FusedMultiplyAdd(p, r, Vector<float>.One);
-        Vector<int> scale = (Vector.ConvertToInt32(exponent) + new Vector<int>(127)) << 23;
+        // Minimax polynomial of e^r on [-ln 2 / 2, ln 2 / 2], relative error 1.9e-9; the first two coefficients round to 1. In pairs
+        // of terms, since one chain of multiply-adds would leave the units waiting.
+        Vector<float> r2 = r * r;
+        Vector<float> p23 = Vector.FusedMultiplyAdd(r, new Vector<float>(1.6666419e-1f), new Vector<float>(4.9999992e-1f));
+        Vector<float> p45 = Vector.FusedMultiplyAdd(r, new Vector<float>(8.3748984e-3f), new Vector<float>(4.1668232e-2f));
+        Vector<float> p456 = Vector.FusedMultiplyAdd(r2, new Vector<float>(1.3836742e-3f), p45);
+        Vector<float> p = Vector.FusedMultiplyAdd(r2, Vector.FusedMultiplyAdd(r2, p456, p23), r) + Vector<float>.One;
+        Vector<int> scale = (Vector.AsVectorInt32(shifted) + new Vector<int>(127)) << 23;
         return p * Vector.AsVectorSingle(scale);
     }
 
@@ -49,17 +52,19 @@ internal static class VectorMath
         Vector<float> two = new(2f);
         Vector<float> magnitude = Vector.Abs(x);
         Vector<float> t = magnitude * 0.70710678f;
-        Vector<float> q = (t - two) / (t + two);
-        Vector<float> p = new(ErfcxCoefficients.C9);
-        p = Vector.FusedMultiplyAdd(p, q, new Vector<float>(ErfcxCoefficients.C8));
-        p = Vector.FusedMultiplyAdd(p, q, new Vector<float>(ErfcxCoefficients.C7));
-        p = Vector.FusedMultiplyAdd(p, q, new Vector<float>(ErfcxCoefficients.C6));
-        p = Vector.FusedMultiplyAdd(p, q, new Vector<float>(ErfcxCoefficients.C5));
-        p = Vector.FusedMultiplyAdd(p, q, new Vector<float>(ErfcxCoefficients.C4));
-        p = Vector.FusedMultiplyAdd(p, q, new Vector<float>(ErfcxCoefficients.C3));
-        p = Vector.FusedMultiplyAdd(p, q, new Vector<float>(ErfcxCoefficients.C2));
-        p = Vector.FusedMultiplyAdd(p, q, new Vector<float>(ErfcxCoefficients.C1));
-        p = Vector.FusedMultiplyAdd(p, q, new Vector<float>(ErfcxCoefficients.C0));
+
+        // (t - 2) / (t + 2) and 1 / (1 + 2t) by one division.
+        Vector<float> sum = t + two, denominator = Vector.FusedMultiplyAdd(two, t, Vector<float>.One);
+        Vector<float> inverse = Vector<float>.One / (sum * denominator);
+        Vector<float> q = (t - two) * denominator * inverse;
+        Vector<float> q2 = q * q, q4 = q2 * q2;
+        Vector<float> p01 = Vector.FusedMultiplyAdd(q, new Vector<float>(ErfcxCoefficients.C1), new Vector<float>(ErfcxCoefficients.C0));
+        Vector<float> p23 = Vector.FusedMultiplyAdd(q, new Vector<float>(ErfcxCoefficients.C3), new Vector<float>(ErfcxCoefficients.C2));
+        Vector<float> p45 = Vector.FusedMultiplyAdd(q, new Vector<float>(ErfcxCoefficients.C5), new Vector<float>(ErfcxCoefficients.C4));
+        Vector<float> p67 = Vector.FusedMultiplyAdd(q, new Vector<float>(ErfcxCoefficients.C7), new Vector<float>(ErfcxCoefficients.C6));
+        Vector<float> p89 = Vector.FusedMultiplyAdd(q, new Vector<float>(ErfcxCoefficients.C9), new Vector<float>(ErfcxCoefficients.C8));
+        Vector<float> upper = Vector.FusedMultiplyAdd(q4, p89, Vector.FusedMultiplyAdd(q2, p67, p45));
+        Vector<float> p = Vector.FusedMultiplyAdd(q4, upper, Vector.FusedMultiplyAdd(q2, p23, p01));
 
         // -x^2 / 2 in two parts: rounding it to one would cost up to 40 units in the last place of the exponential.
         Vector<float> half = x * -0.5f;
@@ -67,7 +72,7 @@ internal static class VectorMath
         Vector<float> rest = Vector.FusedMultiplyAdd(half, x, -square);
         Vector<float> exponential = ExpOfNegative(square);
         exponential = Vector.FusedMultiplyAdd(exponential, rest, exponential);
-        Vector<float> tail = 0.5f * exponential * p / Vector.FusedMultiplyAdd(two, t, Vector<float>.One);
+        Vector<float> tail = 0.5f * exponential * (p * (sum * inverse));
 
         Vector<float> product = x * tail;
         Vector<float> result = Vector.ConditionalSelect(Vector.LessThan(x, Vector<float>.Zero), product, x - product);

