@@ -46,7 +46,8 @@ public class ModelCommandTests
     {
         PixioRun run = PixioRun.Of("info", "random:vith16");
         Assert.Equal(0, run.ExitCode);
-        Assert.Contains("parameters            631,013,120", run.OutLines);
+        Assert.Single(run.OutLines,
+            line => line.StartsWith("parameters ", StringComparison.Ordinal) && line.EndsWith(" 631,013,120", StringComparison.Ordinal));
         Assert.All(run.OutLines, line => Assert.Equal(line.TrimEnd(), line));
         Assert.Contains("random", Assert.Single(run.ErrorLines), StringComparison.Ordinal);
     }
