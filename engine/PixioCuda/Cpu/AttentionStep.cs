@@ -131,11 +131,30 @@ internal sealed unsafe class AttentionStep<TKernel> : CpuStep
             int picture = (step._firstHead + task) / shape.Heads, head = (step._firstHead + task) % shape.Heads;
             float* keys = step._qkvView.At(picture * shape.Tokens, step.HiddenSize + (head * shape.HeadSize));
             float* values = keys + step.HiddenSize;
-            PackKeys(shape, keys, 3 * step.HiddenSize, step.PackedKeys(task));
+            // The mean key stands for a moment where the values will be.
+            float* mean = step.PackedValues(task);
+            MeanKey(shape, keys, 3 * step.HiddenSize, mean);
+            PackKeys(shape, keys, 3 * step.HiddenSize, mean, step.PackedKeys(task));
             PackValues(shape, values, 3 * step.HiddenSize, step.PackedValues(task));
         }
 
-        private static void PackKeys(AttentionShape shape, float* keys, int stride, float* packed)
+        private static void MeanKey(AttentionShape shape, float* keys, int stride, float* mean)
+        {
+            new Span<float>(mean, shape.HeadSize).Clear();
+            for (int token = 0; token < shape.Tokens; token++, keys += stride)
+            {
+                for (int k = 0; k < shape.HeadSize; k++)
+                    mean[k] += keys[k];
+            }
+
+            for (int k = 0; k < shape.HeadSize; k++)
+                mean[k] /= shape.Tokens;
+        }
+
+        /// <summary>Packs the keys less their mean. That takes the same amount from all scores of a query, which the softmax does not see;
+        /// but where massive activations make the keys alike, it is nearly all of a score, and its rounding would be the largest error of
+        /// the probabilities.</summary>
+        private static void PackKeys(AttentionShape shape, float* keys, int stride, float* mean, float* packed)
         {
             int panelColumns = TKernel.Columns;
             int panelLength = shape.HeadSize * panelColumns;
@@ -147,6 +166,12 @@ internal sealed unsafe class AttentionStep<TKernel> : CpuStep
                     panel.Clear();
                 ReadOnlySpan<float> rows = new(keys + ((long)key * stride), ((count - 1) * stride) + shape.HeadSize);
                 Transpose.Run(rows, stride, count, shape.HeadSize, panel, panelColumns);
+                for (int k = 0; k < shape.HeadSize; k++)
+                {
+                    Vector<float> offset = new(mean[k]);
+                    for (float* lane = packed + (k * panelColumns), end = lane + panelColumns; lane < end; lane += Vector<float>.Count)
+                        (Vector.Load(lane) - offset).Store(lane);
+                }
             }
         }
 

@@ -33,26 +33,27 @@ internal sealed unsafe class LayerNormStep(
         int columns = _input.Columns;
         double mean = VectorMath.Sum(x, columns) / columns;
         double variance = VectorMath.SumOfSquaredDistances(x, columns, mean) / columns;
-        float scale = (float)(1 / Math.Sqrt(variance + eps));
+        double scale = 1 / Math.Sqrt(variance + eps);
         for (int column = 0; column < columns;)
         {
             int run = _output.RunLength(column);
-            NormaliseRun(x + column, (float)mean, scale, weight.Floats + column, bias.Floats + column, _output.At(row, column), run);
+            NormaliseRun(x + column, mean, scale, weight.Floats + column, bias.Floats + column, _output.At(row, column), run);
             column += run;
         }
     }
 
-    private static void NormaliseRun(float* x, float mean, float scale, float* weight, float* bias, float* y, int count)
+    private static void NormaliseRun(float* x, double mean, double scale, float* weight, float* bias, float* y, int count)
     {
-        Vector<float> means = new(mean), scales = new(scale);
+        Vector<double> means = new(mean), scales = new(scale);
         int index = 0;
         for (; index <= count - Vector<float>.Count; index += Vector<float>.Count)
         {
-            Vector<float> normed = (Vector.Load(x + index) - means) * scales;
+            Vector.Widen(Vector.Load(x + index), out Vector<double> lower, out Vector<double> upper);
+            Vector<float> normed = Vector.Narrow((lower - means) * scales, (upper - means) * scales);
             Vector.FusedMultiplyAdd(normed, Vector.Load(weight + index), Vector.Load(bias + index)).Store(y + index);
         }
 
         for (; index < count; index++)
-            y[index] = float.FusedMultiplyAdd((x[index] - mean) * scale, weight[index], bias[index]);
+            y[index] = float.FusedMultiplyAdd((float)((x[index] - mean) * scale), weight[index], bias[index]);
     }
 }

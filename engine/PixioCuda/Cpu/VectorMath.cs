@@ -13,6 +13,7 @@ internal static class VectorMath
     private const float Ln2High = 0.693359375f;
     private const float Ln2Low = -2.12194440e-4f;
 
+    // 1.5 * 2^23: the unit in the last place is 1 there.
     private const float RoundingShift = 12582912f;
 
     // Below this, e^x is under the smallest normal number; it is taken as that edge and never as a subnormal, which would be slow.
@@ -52,19 +53,17 @@ internal static class VectorMath
         Vector<float> two = new(2f);
         Vector<float> magnitude = Vector.Abs(x);
         Vector<float> t = magnitude * 0.70710678f;
-
-        // (t - 2) / (t + 2) and 1 / (1 + 2t) by one division.
-        Vector<float> sum = t + two, denominator = Vector.FusedMultiplyAdd(two, t, Vector<float>.One);
-        Vector<float> inverse = Vector<float>.One / (sum * denominator);
-        Vector<float> q = (t - two) * denominator * inverse;
-        Vector<float> q2 = q * q, q4 = q2 * q2;
-        Vector<float> p01 = Vector.FusedMultiplyAdd(q, new Vector<float>(ErfcxCoefficients.C1), new Vector<float>(ErfcxCoefficients.C0));
-        Vector<float> p23 = Vector.FusedMultiplyAdd(q, new Vector<float>(ErfcxCoefficients.C3), new Vector<float>(ErfcxCoefficients.C2));
-        Vector<float> p45 = Vector.FusedMultiplyAdd(q, new Vector<float>(ErfcxCoefficients.C5), new Vector<float>(ErfcxCoefficients.C4));
-        Vector<float> p67 = Vector.FusedMultiplyAdd(q, new Vector<float>(ErfcxCoefficients.C7), new Vector<float>(ErfcxCoefficients.C6));
-        Vector<float> p89 = Vector.FusedMultiplyAdd(q, new Vector<float>(ErfcxCoefficients.C9), new Vector<float>(ErfcxCoefficients.C8));
-        Vector<float> upper = Vector.FusedMultiplyAdd(q4, p89, Vector.FusedMultiplyAdd(q2, p67, p45));
-        Vector<float> p = Vector.FusedMultiplyAdd(q4, upper, Vector.FusedMultiplyAdd(q2, p23, p01));
+        Vector<float> q = (t - two) / (t + two);
+        Vector<float> p = new(ErfcxCoefficients.C9);
+        p = Vector.FusedMultiplyAdd(p, q, new Vector<float>(ErfcxCoefficients.C8));
+        p = Vector.FusedMultiplyAdd(p, q, new Vector<float>(ErfcxCoefficients.C7));
+        p = Vector.FusedMultiplyAdd(p, q, new Vector<float>(ErfcxCoefficients.C6));
+        p = Vector.FusedMultiplyAdd(p, q, new Vector<float>(ErfcxCoefficients.C5));
+        p = Vector.FusedMultiplyAdd(p, q, new Vector<float>(ErfcxCoefficients.C4));
+        p = Vector.FusedMultiplyAdd(p, q, new Vector<float>(ErfcxCoefficients.C3));
+        p = Vector.FusedMultiplyAdd(p, q, new Vector<float>(ErfcxCoefficients.C2));
+        p = Vector.FusedMultiplyAdd(p, q, new Vector<float>(ErfcxCoefficients.C1));
+        p = Vector.FusedMultiplyAdd(p, q, new Vector<float>(ErfcxCoefficients.C0));
 
         // -x^2 / 2 in two parts: rounding it to one would cost up to 40 units in the last place of the exponential.
         Vector<float> half = x * -0.5f;
@@ -72,7 +71,7 @@ internal static class VectorMath
         Vector<float> rest = Vector.FusedMultiplyAdd(half, x, -square);
         Vector<float> exponential = ExpOfNegative(square);
         exponential = Vector.FusedMultiplyAdd(exponential, rest, exponential);
-        Vector<float> tail = 0.5f * exponential * (p * (sum * inverse));
+        Vector<float> tail = 0.5f * exponential * p / Vector.FusedMultiplyAdd(two, t, Vector<float>.One);
 
         Vector<float> product = x * tail;
         Vector<float> result = Vector.ConditionalSelect(Vector.LessThan(x, Vector<float>.Zero), product, x - product);
