@@ -26,7 +26,7 @@ test: build
 test-fast: build
 	@tests/run.sh -trait- "Category=Full width"
 
-# A short job of every benchmark and one table; see bench/README.md.
+# A short job of every benchmark and one table; results are checked before they are measured.
 bench: build
 	dotnet bench/bin/$(CONFIGURATION)/net10.0/PixioCuda.Bench.dll
 
