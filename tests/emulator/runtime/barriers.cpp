@@ -1,0 +1,62 @@
+// bar.sync and bar.arrive: the named barriers of a block, which order the memory accesses of those who meet there.
+#include "execution.h"
+
+namespace emulator {
+
+namespace {
+Barrier& enter(unsigned id, unsigned threads, const char* what) {
+    Thread& thread = *current_thread();
+    if (id >= Block::kNamedBarriers)
+        fail(kIllegalInstruction, "executes %s on barrier %u; there are %u", what, id, Block::kNamedBarriers);
+    if (threads == 0 || threads % kWarpSize != 0 || threads > thread.block->threads.size())
+        fail(kIllegalInstruction, "executes %s for %u threads of a block of %zu; the number is a multiple of 32", what, threads, thread.block->threads.size());
+    Barrier& barrier = thread.block->barriers[id];
+    if (barrier.arrived && barrier.expected != threads)
+        fail(kIllegalInstruction, "executes %s on barrier %u for %u threads, where others wait for %u", what, id, threads, barrier.expected);
+    barrier.expected = threads;
+    barrier.arrived++;
+    barrier.known.resize(thread.block->clocks.threads(), 0);
+    thread.block->clocks.join(barrier.known, thread.index);
+    thread.block->clocks.advance(thread.index);
+    return barrier;
+}
+
+/// Everybody who waits learns what everybody who came knows.
+void complete(Barrier& barrier, Block& block) {
+    for (Thread* thread : barrier.waiters) {
+        block.clocks.learn(thread->index, barrier.known);
+        wake(*thread);
+    }
+    barrier = {};
+}
+} // namespace
+
+} // namespace emulator
+
+using namespace emulator;
+
+extern "C" {
+
+void emulator_barrier_sync(unsigned id, unsigned threads) {
+    Thread& thread = *current_thread();
+    Block& block = *thread.block;
+    Barrier& barrier = enter(id, threads, "bar.sync");
+    barrier.waiters.push_back(&thread);
+    if (barrier.arrived < threads) {
+        park(thread, "bar.sync");
+        return;
+    }
+    complete(barrier, block);
+    for (Warp& warp : block.warps)
+        count_accesses(warp, block.launch->result.traffic);
+    maybe_preempt(thread);
+}
+
+void emulator_barrier_arrive(unsigned id, unsigned threads) {
+    Thread& thread = *current_thread();
+    Barrier& barrier = enter(id, threads, "bar.arrive");
+    if (barrier.arrived == threads)
+        complete(barrier, *thread.block);
+}
+
+} // extern "C"

@@ -1,0 +1,140 @@
+// What runs: a launch, its resident blocks, their warps and threads. One host thread runs a launch from beginning to end.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "../device/emulator.h"
+#undef threadIdx
+#undef blockIdx
+#undef blockDim
+#undef gridDim
+#include "async_copies.h"
+#include "fiber.h"
+#include "random.h"
+#include "shared_shadow.h"
+#include "traffic.h"
+#include "vector_clocks.h"
+
+namespace emulator {
+
+struct Block;
+struct Launch;
+struct Warp;
+
+constexpr unsigned kWarpSize = 32;
+constexpr unsigned kAllLanes = 0xFFFFFFFFu;
+
+/// A CUDA thread: a fiber, and what it waits for.
+struct Thread {
+    uint3 thread_index{}, block_index{};
+    Block* block = nullptr;
+    Warp* warp = nullptr;
+    unsigned index = 0, lane = 0;
+    bool exited = false;
+    Fiber fiber;
+    const unsigned char* stack = nullptr;
+    size_t stack_number = 0;
+    const char* waiting_for = nullptr;    // for the report of a deadlock
+    AsyncCopies async_copies;
+    std::vector<Access> accesses;         // since the warp was last together
+
+    unsigned bit() const { return 1u << lane; }
+    uint32_t clock() const;
+};
+
+/// An operation that some lanes of a warp execute together; the last lane to arrive performs it.
+struct Collective {
+    const char* name = nullptr;    // null: this slot is free
+    unsigned mask = 0, arrived = 0;
+    const void* place = nullptr;
+    void* operands[kWarpSize];
+};
+
+struct Warp {
+    Block* block = nullptr;
+    unsigned index = 0;
+    unsigned runnable = 0, alive = 0;    // bits of lanes
+    bool listed = false;                 // among the launch's ready warps
+    std::vector<Collective> collectives;
+
+    Thread& thread(unsigned lane) const;
+};
+
+struct Barrier {
+    unsigned expected = 0, arrived = 0;
+    std::vector<Thread*> waiters;
+    std::vector<uint32_t> known;    // what those who came knew when they came
+};
+
+struct Block {
+    static constexpr unsigned kNamedBarriers = 16;
+
+    Launch* launch = nullptr;
+    unsigned number = 0;    // in the grid, x fastest
+    unsigned alive = 0;
+    std::vector<Thread> threads;
+    std::vector<Warp> warps;
+    Barrier barriers[kNamedBarriers];
+    VectorClocks clocks;
+    unsigned char* shared = nullptr;
+    SharedShadow shared_shadow;
+
+    ~Block();
+};
+
+/// A kernel as the driver hands it over.
+struct LaunchRequest {
+    std::string kernel;
+    void (*entry)(const void* args) = nullptr;
+    const void* args = nullptr;
+    size_t args_bytes = 0;
+    uint3 grid{}, block{};
+    unsigned shared_bytes = 0;
+    unsigned shared_address_base = 0;         // of the first byte of a block's shared memory
+    uintptr_t image_begin = 0, image_end = 0; // where the kernel's constants lie
+    int device = 0;
+    uint64_t seed = 0;
+    bool count_traffic = true;
+};
+
+/// What happened: empty text for a launch that went well.
+struct LaunchResult {
+    int code = 0;    // a CUresult
+    std::string error;
+    Traffic traffic;
+};
+
+struct Launch {
+    LaunchRequest request;
+    LaunchResult result;
+    unsigned number = 0;    // tells this launch's accesses from earlier ones
+    Random random;
+    bool failed = false;
+    Fiber scheduler;
+    Thread* running = nullptr;
+    std::vector<Warp*> ready;
+    std::vector<unsigned char> args;
+    int switches_left = 0;    // until the scheduler chooses another warp
+};
+
+/// The thread that runs on this host thread now; null outside of kernels.
+Thread* current_thread();
+
+/// Runs a kernel to its end, or to its first error.
+LaunchResult run_launch(const LaunchRequest& request);
+
+/// Takes the running thread off the processor until somebody wakes it.
+void park(Thread& thread, const char* waiting_for);
+void wake(Thread& thread);
+/// Lets other warps run when the seed says so; the thread stays runnable.
+void maybe_preempt(Thread& thread);
+
+/// Ends the launch with an error that names kernel, block and thread. `code` is a CUresult.
+[[noreturn]] void fail(int code, const char* format, ...) __attribute__((format(printf, 2, 3)));
+
+constexpr int kIllegalAddress = 700, kMisalignedAddress = 716, kIllegalInstruction = 715, kLaunchFailed = 719, kLaunchTimeout = 702;
+
+} // namespace emulator

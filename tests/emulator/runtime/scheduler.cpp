@@ -1,0 +1,302 @@
+// Interleaves the threads of a launch: which warp goes on, and which of its lanes first, is decided by the seed.
+#include <algorithm>
+#include <atomic>
+#include <cstdarg>
+#include <cstdio>
+#include <cstring>
+#include <mutex>
+#include <numeric>
+#include <shared_mutex>
+
+#include "execution.h"
+
+namespace emulator {
+
+namespace {
+thread_local Launch* running_launch = nullptr;
+thread_local FiberStacks stacks;
+
+constexpr unsigned kMaxResidentBlocks = 3, kMaxResidentThreads = 2048;
+constexpr unsigned kLastLaunchNumber = 0xFF00;
+
+// Launch numbers are shared by all host threads (fewer than 256 of them launch at once); when they run out, the shadow is cleared while nothing runs.
+std::shared_mutex numbering;
+std::atomic<unsigned> last_number = 0;
+
+std::shared_lock<std::shared_mutex> enter_numbering() {
+    for (;;) {
+        {
+            std::shared_lock lock(numbering);
+            if (last_number < kLastLaunchNumber)
+                return lock;
+        }
+        std::unique_lock alone(numbering);
+        if (last_number >= kLastLaunchNumber) {
+            DeviceMemory::forget_accesses();
+            last_number = 0;
+        }
+    }
+}
+
+void list_ready(Warp& warp) {
+    if (!warp.listed && warp.runnable) {
+        warp.listed = true;
+        warp.block->launch->ready.push_back(&warp);
+    }
+}
+
+/// A lane of the warp that can run, beginning the search anywhere.
+Thread& choose_lane(Warp& warp, Random& random) {
+    unsigned start = random.below(kWarpSize);
+    unsigned rotated = (warp.runnable >> start) | (start ? warp.runnable << (kWarpSize - start) : 0);
+    return warp.thread((start + __builtin_ctz(rotated)) % kWarpSize);
+}
+
+void switch_from(Launch& launch, Fiber& from, Thread& to) {
+    launch.running = &to;
+    switch_fiber(from, to.fiber);
+}
+
+/// Goes on with another lane of the warp while its turn lasts, else with the scheduler.
+void give_way(Thread& thread) {
+    Launch& launch = *thread.block->launch;
+    Warp& warp = *thread.warp;
+    if (warp.runnable && launch.switches_left-- > 0) {
+        Thread& next = choose_lane(warp, launch.random);
+        if (&next == &thread)
+            return;
+        switch_from(launch, thread.fiber, next);
+    } else {
+        launch.running = nullptr;
+        switch_fiber(thread.fiber, launch.scheduler);
+    }
+}
+
+void run_thread(void* argument) {
+    Thread& thread = *static_cast<Thread*>(argument);
+    Launch& launch = *thread.block->launch;
+    launch.request.entry(launch.args.data());
+    if (thread.async_copies.pending())
+        fail(kLaunchFailed, "ends with asynchronous copies that nobody waited for");
+    thread.exited = true;
+    thread.warp->runnable &= ~thread.bit();
+    thread.warp->alive &= ~thread.bit();
+    thread.block->alive--;
+    if (!thread.warp->alive)
+        count_accesses(*thread.warp, launch.result.traffic);
+    give_way(thread);
+    __builtin_unreachable();
+}
+
+class BlockSlots {
+  public:
+    /// Makes the next block of the grid resident.
+    std::unique_ptr<Block> start(Launch& launch, unsigned number) {
+        const LaunchRequest& request = launch.request;
+        auto block = std::make_unique<Block>();
+        block->launch = &launch;
+        block->number = number;
+        unsigned count = request.block.x * request.block.y * request.block.z;
+        block->threads.resize(count);
+        block->warps.resize((count + kWarpSize - 1) / kWarpSize);
+        block->alive = count;
+        block->clocks.reset(count);
+        block->shared = take_shared(launch);
+        block->shared_shadow.reset(request.shared_bytes, static_cast<unsigned>(block->warps.size()));
+        uint3 index{number % request.grid.x, number / request.grid.x % request.grid.y, number / request.grid.x / request.grid.y};
+        for (unsigned i = 0; i < count; i++) {
+            Thread& thread = block->threads[i];
+            thread.block = block.get();
+            thread.index = i;
+            thread.lane = i % kWarpSize;
+            thread.warp = &block->warps[i / kWarpSize];
+            thread.thread_index = {i % request.block.x, i / request.block.x % request.block.y, i / request.block.x / request.block.y};
+            thread.block_index = index;
+            thread.stack_number = take_stack();
+            thread.stack = stacks.stack(thread.stack_number);
+            prepare_fiber(thread.fiber, const_cast<unsigned char*>(thread.stack), run_thread, &thread);
+        }
+        for (unsigned i = 0; i < block->warps.size(); i++) {
+            Warp& warp = block->warps[i];
+            warp.block = block.get();
+            warp.index = i;
+            warp.alive = warp.runnable = kAllLanes;
+            list_ready(warp);
+        }
+        return block;
+    }
+
+    void finish(Block& block) {
+        for (Thread& thread : block.threads)
+            free_stacks_.push_back(thread.stack_number);
+        free_shared_.push_back(block.shared);
+        block.shared = nullptr;
+    }
+
+    ~BlockSlots() {
+        for (auto& memory : shared_)
+            ::operator delete[](memory, std::align_val_t(1024));
+    }
+
+  private:
+    unsigned char* take_shared(Launch& launch) {
+        if (free_shared_.empty()) {
+            shared_.push_back(static_cast<unsigned char*>(::operator new[](SharedShadow::kCapacity, std::align_val_t(1024))));
+            free_shared_.push_back(shared_.back());
+        }
+        unsigned char* memory = free_shared_.back();
+        free_shared_.pop_back();
+        // NaN in every format, in case that something reads past the shadow.
+        std::memset(memory, 0xFF, launch.request.shared_bytes);
+        return memory;
+    }
+
+    size_t take_stack() {
+        if (free_stacks_.empty())
+            return next_stack_++;
+        size_t slot = free_stacks_.back();
+        free_stacks_.pop_back();
+        return slot;
+    }
+
+    std::vector<unsigned char*> shared_, free_shared_;
+    std::vector<size_t> free_stacks_;
+    size_t next_stack_ = 0;
+};
+
+void report_deadlock(Launch& launch, const std::vector<std::unique_ptr<Block>>& resident) {
+    // One line for each thing that threads wait for, with the first that does.
+    std::string text = "kernel " + launch.request.kernel + " hangs:";
+    unsigned lines = 0;
+    for (const auto& block : resident) {
+        const char* last = nullptr;
+        for (const Thread& thread : block->threads) {
+            const char* what = thread.exited ? "has ended" : thread.waiting_for;
+            if (what == last || lines >= 12)
+                continue;
+            char line[160];
+            std::snprintf(line, sizeof line, " block %u from thread %u on %s%s;", block->number, thread.index, thread.exited ? "" : "waits for ", what);
+            text += line;
+            last = what;
+            lines++;
+        }
+    }
+    launch.result.code = kLaunchTimeout;
+    launch.result.error = text;
+}
+} // namespace
+
+Block::~Block() = default;
+
+uint32_t Thread::clock() const { return block->clocks.own(index); }
+
+Thread& Warp::thread(unsigned lane) const { return block->threads[index * kWarpSize + lane]; }
+
+Thread* current_thread() { return running_launch ? running_launch->running : nullptr; }
+
+void park(Thread& thread, const char* waiting_for) {
+    thread.waiting_for = waiting_for;
+    thread.warp->runnable &= ~thread.bit();
+    give_way(thread);
+    thread.waiting_for = nullptr;
+}
+
+void wake(Thread& thread) {
+    thread.warp->runnable |= thread.bit();
+    list_ready(*thread.warp);
+}
+
+void maybe_preempt(Thread& thread) {
+    Launch& launch = *thread.block->launch;
+    if (launch.random.below(8) == 0) {
+        launch.running = nullptr;
+        switch_fiber(thread.fiber, launch.scheduler);
+    }
+}
+
+void fail(int code, const char* format, ...) {
+    Launch& launch = *running_launch;
+    const Thread& thread = *launch.running;
+    char what[512], text[768];
+    va_list arguments;
+    va_start(arguments, format);
+    std::vsnprintf(what, sizeof what, format, arguments);
+    va_end(arguments);
+    const uint3 &block = thread.block_index, &index = thread.thread_index;
+    std::snprintf(text, sizeof text, "kernel %s, block (%u, %u, %u), thread (%u, %u, %u) %s", launch.request.kernel.c_str(), block.x, block.y, block.z,
+        index.x, index.y, index.z, what);
+    launch.result.code = code;
+    launch.result.error = text;
+    launch.failed = true;
+    // The fibers are left where they are: nothing in a kernel needs to be undone.
+    Fiber abandoned;
+    launch.running = nullptr;
+    switch_fiber(abandoned, launch.scheduler);
+    __builtin_unreachable();
+}
+
+LaunchResult run_launch(const LaunchRequest& request) {
+    auto numbering_lock = enter_numbering();
+    Launch launch;
+    launch.request = request;
+    launch.random = Random(request.seed);
+    launch.number = ++last_number;
+    launch.args.assign(static_cast<const unsigned char*>(request.args), static_cast<const unsigned char*>(request.args) + request.args_bytes);
+    running_launch = &launch;
+
+    unsigned threads = request.block.x * request.block.y * request.block.z;
+    uint64_t blocks = static_cast<uint64_t>(request.grid.x) * request.grid.y * request.grid.z;
+    unsigned resident_limit = std::clamp(1 + launch.random.below(kMaxResidentBlocks), 1u, std::max(1u, kMaxResidentThreads / threads));
+    // Blocks start in an order of their own: a stride that shares no factor with their number visits each once.
+    uint64_t stride = 1 + launch.random.below(static_cast<uint32_t>(std::min<uint64_t>(blocks, 1000)));
+    while (std::gcd(stride, blocks) != 1)
+        stride++;
+    uint64_t next = launch.random.below(static_cast<uint32_t>(std::min<uint64_t>(blocks, 0xFFFFFFFFu))), started = 0;
+
+    BlockSlots slots;
+    std::vector<std::unique_ptr<Block>> resident;
+    while (!launch.failed) {
+        while (resident.size() < resident_limit && started < blocks) {
+            resident.push_back(slots.start(launch, static_cast<unsigned>(next)));
+            next = (next + stride) % blocks;
+            started++;
+        }
+        if (resident.empty())
+            break;
+        if (launch.ready.empty()) {
+            report_deadlock(launch, resident);
+            break;
+        }
+        unsigned choice = launch.random.below(static_cast<uint32_t>(launch.ready.size()));
+        Warp& warp = *launch.ready[choice];
+        launch.switches_left = 32 << launch.random.below(5);
+        switch_from(launch, launch.scheduler, choose_lane(warp, launch.random));
+        if (launch.failed)
+            break;
+        if (!warp.runnable) {
+            warp.listed = false;
+            launch.ready.erase(std::find(launch.ready.begin(), launch.ready.end(), &warp));
+            if (!warp.alive && warp.block->alive == 0) {
+                auto finished = std::find_if(resident.begin(), resident.end(), [&](const auto& block) { return block.get() == warp.block; });
+                slots.finish(**finished);
+                resident.erase(finished);
+            }
+        }
+    }
+    running_launch = nullptr;
+    return launch.result;
+}
+
+} // namespace emulator
+
+using namespace emulator;
+
+extern "C" {
+
+uint3 emulator_thread_index() { return current_thread()->thread_index; }
+uint3 emulator_block_index() { return current_thread()->block_index; }
+uint3 emulator_block_size() { return current_thread()->block->launch->request.block; }
+uint3 emulator_grid_size() { return current_thread()->block->launch->request.grid; }
+unsigned char* emulator_shared_memory() { return current_thread()->block->shared; }
+
+} // extern "C"
