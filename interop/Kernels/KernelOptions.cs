@@ -1,0 +1,33 @@
+namespace PixioCuda.Interop;
+
+/// <summary>The options under which kernels are compiled.</summary>
+internal static class KernelOptions
+{
+    // The first version in which this option has been seen to work.
+    private static readonly Version NoSourceIncludeVersion = new(12, 4);
+
+    /// <summary>What is the same for every kernel; a part of the cache's key.</summary>
+    public static IReadOnlyList<string> Fixed { get; } =
+    [
+        "--std=c++17",
+        // Unmarked functions are the device's: the kernels have no other.
+        "-default-device",
+        // Registers, stack, spills and shared memory into the log.
+        "--ptxas-options=-v",
+    ];
+
+    /// <summary>All options.</summary>
+    /// <param name="source">The kernel.</param>
+    /// <param name="target">sm_XX for machine code, compute_XX for PTX.</param>
+    /// <param name="compiler">The NVRTC's version.</param>
+    public static IReadOnlyList<string> Of(KernelSource source, string target, Version compiler)
+    {
+        var options = new List<string> { $"--gpu-architecture={target}" };
+        options.AddRange(Fixed);
+        // By itself NVRTC also includes files that lie in the working directory, which belongs to whoever wrote them.
+        if (compiler >= NoSourceIncludeVersion)
+            options.Add("--no-source-include");
+        options.AddRange(source.Defines.Select(define => $"-D{define.Name}={define.Value}"));
+        return options;
+    }
+}
