@@ -20,7 +20,8 @@ constexpr u32 kRowsPerBlock = ROWS_PER_BLOCK;
 constexpr u32 kThreads = kThreadsPerRow * kRowsPerBlock;
 constexpr u32 kBlocksPerSm = 1;
 constexpr u32 kWarpsPerRow = kThreadsPerRow / kWarpSize;
-constexpr u32 kVector = min_of(widest_vector<Input>(kColumns), widest_vector<Output>(kColumns));
+// 4 columns to a lane at a time: weight and bias are float32, and a warp's accesses then have no gaps in any of the arrays.
+constexpr u32 kVector = widest_vector<f32>(kColumns);
 constexpr u32 kVectorsPerThread = ceil_div(kColumns, kVector * kThreadsPerRow);
 
 static_assert(kThreadsPerRow % kWarpSize == 0 && kThreads <= 1024);
@@ -57,10 +58,9 @@ KERNEL(layer_norm, LayerNormArgs) {
     float* const scratch = reinterpret_cast<float*>(smem);    // [3][warps of the block]
     constexpr u32 kWarps = kThreads / kWarpSize;
 
-    // Rows behind the last are computed from the last one and not stored, so that all threads meet at the barriers.
+    // Behind the last row there is nothing to load or store, but all threads meet at the barriers.
     u32 row = blockIdx.x * kRowsPerBlock + threadIdx.x / kThreadsPerRow;
-    bool is_stored = row < args.rows;
-    row = min_of(row, args.rows - 1);
+    bool is_row = row < args.rows;
     u32 image = row / args.token_count, token = args.first_token + row % args.token_count;
     const Input* x = args.x + (static_cast<u64>(image) * args.tokens + token) * kColumns;
     Output* y = args.y + static_cast<u64>(row) * kColumns;
@@ -70,7 +70,7 @@ KERNEL(layer_norm, LayerNormArgs) {
     float sum = 0;
     UNROLL for (u32 i = 0; i < kVectorsPerThread; i++) {
         u32 column = first_column + i * kVector * kThreadsPerRow;
-        if (column < kColumns) {
+        if (is_row && column < kColumns) {
             load_floats(x + column, values[i]);
             UNROLL for (u32 j = 0; j < kVector; j++) sum += values[i][j];
         }
@@ -79,7 +79,7 @@ KERNEL(layer_norm, LayerNormArgs) {
 
     float rest = 0, squares = 0;
     UNROLL for (u32 i = 0; i < kVectorsPerThread; i++) {
-        if (first_column + i * kVector * kThreadsPerRow < kColumns) {
+        if (is_row && first_column + i * kVector * kThreadsPerRow < kColumns) {
             UNROLL for (u32 j = 0; j < kVector; j++) {
                 values[i][j] -= rough_mean;
                 rest += values[i][j];
@@ -93,7 +93,7 @@ KERNEL(layer_norm, LayerNormArgs) {
 
     UNROLL for (u32 i = 0; i < kVectorsPerThread; i++) {
         u32 column = first_column + i * kVector * kThreadsPerRow;
-        if (is_stored && column < kColumns) {
+        if (is_row && column < kColumns) {
             float weight[kVector], bias[kVector], result[kVector];
             load_floats(args.weight + column, weight);
             load_floats(args.bias + column, bias);
