@@ -3,16 +3,21 @@ namespace PixioCuda.Kernels;
 /// <summary>The kernels that an encoder's forward pass needs, in the configurations that are chosen for it.</summary>
 internal static class KernelCatalog
 {
-    private static readonly Precision[] AllPrecisions = [Precision.BF16, Precision.F16, Precision.F32];
+    private static readonly Precision[] AllPrecisions = Enum.GetValues<Precision>();
     private static readonly int[] TypicalBatches = [1, 8, 64];
 
     /// <summary>All kernels of the published encoders, in every precision.</summary>
     public static IReadOnlyList<IKernelConfig> ForPresets(DeviceLimits device) => ForModels(EncoderDimensions.Presets, device);
 
     /// <summary>All kernels of some encoders, in every precision.</summary>
-    public static IReadOnlyList<IKernelConfig> ForModels(IReadOnlyList<EncoderDimensions> models, DeviceLimits device) =>
+    public static IReadOnlyList<IKernelConfig> ForModels(IReadOnlyList<EncoderDimensions> models, DeviceLimits device)
+        => For(models, AllPrecisions, device);
+
+    /// <summary>All kernels of some encoders in some precisions, for pictures of the encoders' own size in small and large batches.</summary>
+    public static IReadOnlyList<IKernelConfig> For(
+        IReadOnlyList<EncoderDimensions> models, IReadOnlyList<Precision> precisions, DeviceLimits device) =>
     [
-        .. models.SelectMany(model => AllPrecisions.SelectMany(precision => TypicalBatches.SelectMany(
+        .. models.SelectMany(model => precisions.SelectMany(precision => TypicalBatches.SelectMany(
             batch => ForModel(model, precision, batch, model.ImageHeight, model.ImageWidth, device))))
             .DistinctBy(config => config.Source.Title),
     ];
@@ -30,6 +35,6 @@ internal static class KernelCatalog
         int tokens = model.TokensOf(height, width);
         ElementType element = precision.Element();
         foreach (ElementType output in new[] { element, ElementType.F32 }.Distinct())
-            yield return LayerNormKernel.SelectConfig(new LayerNormShape(batch, tokens, 0, tokens, model.HiddenSize, element, output), device);
+            yield return LayerNormKernel.SelectConfig(new LayerNormShape(batch, tokens, 0, tokens, model.HiddenSize, element, output));
     }
 }

@@ -70,6 +70,7 @@ internal static class PixioCommandLine
             InfoCommand.Create(console),
             SynthCommand.Create(console, cancellationToken),
             BenchCommand.Create(console, cancellationToken),
+            KernelsCommand.Create(console),
         };
         foreach (Option option in root.Options)
         {

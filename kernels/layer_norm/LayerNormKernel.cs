@@ -45,7 +45,10 @@ internal sealed record LayerNormConfig(int Columns, ElementType Input, ElementTy
     // A thread's part of the row, and as much again for what a vector of weight, bias and result takes.
     public int RegisterBudget => Math.Min(65536 / Threads, 128);
 
-    public IReadOnlyList<string> RequiredInstructions => Columns % 4 == 0 ? ["ld.global.v4", "shfl.sync"] : ["shfl.sync"];
+    public IReadOnlyList<string> RequiredInstructions => VectorOf(Columns) == 4 ? ["ld.global.v4", "shfl.sync"] : ["shfl.sync"];
+
+    /// <summary>The neighbouring columns that a thread takes at a time, as layer_norm.cu has it.</summary>
+    public static int VectorOf(int columns) => columns % 4 == 0 ? 4 : columns % 2 == 0 ? 2 : 1;
 
     /// <summary>What a launch moves: every row once in and out, the weights once for each row.</summary>
     public KernelWork Work(LayerNormShape shape)
@@ -71,27 +74,31 @@ internal sealed class LayerNormKernel
     {
         _device = device;
         _shape = shape;
-        Config = config ?? SelectConfig(shape, DeviceLimits.Of(device.Info));
+        Config = config ?? SelectConfig(shape);
         _kernel = device.LoadKernel(Config.Source);
     }
 
     public LayerNormConfig Config { get; }
 
-    /// <summary>The configuration for a shape: as few warps a row as keep its part in registers, and more when there are too few rows to
-    /// fill the device otherwise.</summary>
+    /// <summary>The configuration for a shape. How many threads share a row decides in which order its sums are taken, and therefore depends on
+    /// the row alone and never on how many rows there are: a picture's bits do not change with its batch.</summary>
     /// <exception cref="NotSupportedException">The rows are wider than registers hold.</exception>
-    public static LayerNormConfig SelectConfig(LayerNormShape shape, DeviceLimits device)
+    public static LayerNormConfig SelectConfig(LayerNormShape shape)
     {
         if (shape.Columns is < 1 or > LayerNormConfig.MaxColumns)
             throw new NotSupportedException($"LayerNorm of {shape.Columns} columns does not fit into registers; at most {LayerNormConfig.MaxColumns} do.");
-        // 40 floats of a row are kept by each thread at most, where that is possible at all.
-        int threads = 32;
-        while (threads < 1024 && shape.Columns > 40 * threads)
-            threads *= 2;
-        // Few rows: memory is kept busy by more threads for each, down to 4 numbers.
-        while (threads < 256 && (long)shape.Rows * threads < (long)device.SmCount * 512 && shape.Columns > 4 * threads)
-            threads *= 2;
-        return new LayerNormConfig(shape.Columns, shape.Input, shape.Output, threads, Math.Max(1, 128 / threads));
+        int vector = LayerNormConfig.VectorOf(shape.Columns), vectors = shape.Columns / vector;
+        // Up to 20 numbers a thread keep enough loads under way and leave room for 16 warps of a multiprocessor; wider rows take more of them.
+        int most = Math.Max(20 / vector, (vectors + 1023) / 1024);
+        int best = 0, bestIdle = int.MaxValue;
+        for (int threads = 32; threads <= 1024; threads += 32)
+        {
+            int each = (vectors + threads - 1) / threads, idle = (each * threads) - vectors;
+            if (each <= most && idle < bestIdle)
+                (best, bestIdle) = (threads, idle);
+        }
+
+        return new LayerNormConfig(shape.Columns, shape.Input, shape.Output, best, Math.Max(1, 128 / best));
     }
 
     /// <summary>Launches it.</summary>
