@@ -16,6 +16,15 @@ internal enum Precision
 /// <summary>Facts about precisions.</summary>
 internal static class Precisions
 {
+    /// <summary>As command lines and tables call it.</summary>
+    public static string Name(this Precision precision) => precision switch
+    {
+        Precision.BF16 => "bf16",
+        Precision.F16 => "fp16",
+        Precision.F32 => "fp32",
+        _ => throw new ArgumentOutOfRangeException(nameof(precision), precision, "There is no such precision."),
+    };
+
     /// <summary>The type of weights and activations.</summary>
     public static ElementType Element(this Precision precision) => precision switch
     {

@@ -1,16 +1,14 @@
 using PixioCuda.Cpu;
+using PixioCuda.Cuda;
 using PixioCuda.Graph;
 using PixioCuda.Imaging;
-using PixioCuda.Interop;
 using PixioCuda.Weights;
 
 namespace PixioCuda;
 
 public sealed partial class PixioModel
 {
-    private const string CpuDevice = "cpu";
-
-    private PixioModel(OpenedModel opened, IEncoderBackend backend, ImageRecipe recipe, PixioModelOptions options)
+    private PixioModel(OpenedModel opened, IEncoderBackend backend, ImageRecipe recipe, PixioModelOptions options, DeviceChoice device)
     {
         _backend = backend;
         Config = opened.Config;
@@ -19,7 +17,8 @@ public sealed partial class PixioModel
         _options = options;
         _processor = new Lazy<ImageProcessor>(() => new ImageProcessor(recipe, opened.Config.Channels));
         Recipe = recipe;
-        Device = options.Device == CpuDevice ? backend.Description : $"{backend.Description}, because {WhyNotCuda()}";
+        Precision = device.Precision;
+        Device = device.Reason is string reason ? $"{backend.Description}, because {reason}" : backend.Description;
     }
 
     /// <summary>Loads a model.</summary>
@@ -35,29 +34,13 @@ public sealed partial class PixioModel
         string model, PixioModelOptions? options = null, IProgress<LoadProgress>? progress = null, CancellationToken cancellationToken = default)
     {
         options ??= new PixioModelOptions();
-        CpuTarget target = TargetOf(options);
+        DeviceChoice device = DeviceChoice.Of(options);
         using OpenedModel opened = ModelReference.Open(model);
-        return Load(opened, options, target, progress, cancellationToken);
+        return Load(opened, options, device, progress, cancellationToken);
     }
 
     internal static PixioModel Load(OpenedModel opened, PixioModelOptions options)
-        => Load(opened, options, TargetOf(options), progress: null, CancellationToken.None);
-
-    internal static CpuTarget TargetOf(PixioModelOptions options)
-    {
-        if (options.Device is not ("auto" or CpuDevice))
-            throw new ArgumentException($"There is no device '{options.Device}' in this build: use 'cpu', or 'auto' to leave the choice to the library.", nameof(options));
-        int threads = options.Threads ?? Environment.ProcessorCount;
-        if (threads is < 1 or > 1024)
-            throw new ArgumentException($"{threads} threads cannot be used: give a number from 1 to 1024.", nameof(options));
-        return new CpuTarget(options.VectorBits ?? CpuTarget.WidestVectorBits, threads);
-    }
-
-    private static string WhyNotCuda()
-    {
-        CudaDriverStatus driver = CudaDriver.Probe();
-        return driver.DeviceCount == 0 ? driver.Finding : $"this version has no CUDA backend yet ({driver.Finding})";
-    }
+        => Load(opened, options, DeviceChoice.Of(options), progress: null, CancellationToken.None);
 
     private static ImageRecipe RecipeOf(OpenedModel opened, PixioModelOptions options)
     {
@@ -79,12 +62,15 @@ public sealed partial class PixioModel
     }
 
     private static PixioModel Load(
-        OpenedModel opened, PixioModelOptions options, CpuTarget target, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
+        OpenedModel opened, PixioModelOptions options, DeviceChoice device, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
     {
         // What can be wrong with the options is found before gigabytes are read.
         ImageRecipe recipe = RecipeOf(opened, options);
         EncoderWeights weights = EncoderWeights.Bind(opened.Source, opened.Config);
-        CpuBackend backend = CpuBackend.Load(weights, opened.Config, target, progress, cancellationToken);
-        return new PixioModel(opened, backend, recipe, options);
+        IEncoderBackend backend = device.CudaId is string id
+            ? CudaBackend.Load(
+                id, weights, opened.Config, device.Precision, options.CudaSessions, options.WeightRingByteCount, progress, cancellationToken)
+            : CpuBackend.Load(weights, opened.Config, device.Cpu!, progress, cancellationToken);
+        return new PixioModel(opened, backend, recipe, options, device);
     }
 }

@@ -25,6 +25,9 @@ public sealed partial class PixioModel : IDisposable
     /// <summary>The device in words, and why it was taken.</summary>
     public string Device { get; }
 
+    /// <summary>What it computes in.</summary>
+    public PixioPrecision Precision { get; }
+
     /// <summary>The bytes that the weights take in memory.</summary>
     public long WeightByteCount => _backend.WeightByteCount;
 

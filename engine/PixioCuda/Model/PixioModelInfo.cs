@@ -56,7 +56,7 @@ public sealed class PixioModelInfo
     {
         ArgumentNullException.ThrowIfNull(taps);
         EncoderGraph graph = EncoderGraph.Create(Config, shape, taps);
-        CpuMemoryModel memoryModel = new(graph, PixioModel.TargetOf(new PixioModelOptions { Threads = threads }));
+        CpuMemoryModel memoryModel = new(graph, DeviceChoice.Of(new PixioModelOptions { Device = "cpu", Threads = threads }).Cpu!);
         MemoryPlan plan = MemoryPlan.Create(graph, memoryModel);
         return new MemoryEstimate(
             Config.ParameterCount * sizeof(float), graph.Input.ElementCount * sizeof(float), plan.ArenaByteCount,

@@ -5,8 +5,18 @@ namespace PixioCuda;
 /// <summary>How a model is loaded.</summary>
 public sealed record PixioModelOptions
 {
-    /// <summary>"auto" or "cpu". With "auto", <see cref="PixioModel.Device"/> says which device was taken and why.</summary>
+    /// <summary>"auto", "cpu", "cuda" for the first CUDA device, "cuda:1", or "GPU-" and a UUID. With "auto", <see cref="PixioModel.Device"/>
+    /// says which device was taken and why.</summary>
     public string Device { get; init; } = "auto";
+
+    /// <summary>What to compute in; null for the device's default: bfloat16 on CUDA, float32 on the CPU, which has no other.</summary>
+    public PixioPrecision? Precision { get; init; }
+
+    /// <summary>How many runs a CUDA device does at a time, each with a stream and memory of its own; later callers wait.</summary>
+    public int CudaSessions { get; init; } = 2;
+
+    /// <summary>The pinned host memory, in bytes, through which weights are streamed to a CUDA device.</summary>
+    public long WeightRingByteCount { get; init; } = 64 << 20;
 
     /// <summary>How many threads the CPU backend uses, the calling one included; null for one on every core that the process may use.</summary>
     public int? Threads { get; init; }

@@ -49,8 +49,8 @@ public class GoldenModelTests
         {
             LastHiddenState = true,
             PoolerOutput = true,
-            HiddenStates = Indices("hidden_states."),
-            Attentions = [.. Indices("attentions.").Select(layer => new AttentionTap(layer))],
+            HiddenStates = GoldenModels.Indices(names, "hidden_states."),
+            Attentions = [.. GoldenModels.Indices(names, "attentions.").Select(layer => new AttentionTap(layer))],
         };
         Assert.Equal(names.Count, 2 + taps.HiddenStates.Count + taps.Attentions.Count);
 
@@ -63,9 +63,6 @@ public class GoldenModelTests
             double bound = folder.Float32Error(caseName, name) is double error ? 2 * error : Accuracy.Float32Default;
             Accuracy.Within(bound, actual, expected.Values, $"{folderName}/{caseName} {name}");
         }
-
-        int[] Indices(string prefix) =>
-            [.. names.Where(name => name.StartsWith(prefix, StringComparison.Ordinal)).Select(name => int.Parse(name[prefix.Length..], System.Globalization.CultureInfo.InvariantCulture)).Order()];
     }
 
     /// <summary>The elements of an output that the reference has: large cases keep every n-th token, or the first few.</summary>

@@ -1,3 +1,4 @@
+using System.Globalization;
 using PixioCuda.Weights;
 
 namespace PixioCuda.Tests.Model;
@@ -20,4 +21,8 @@ internal static class GoldenModels
         model.Run(pixels.Values, outputs);
         return outputs;
     }
+
+    /// <summary>The numbers behind a prefix among the names of outputs, ascending.</summary>
+    public static IReadOnlyList<int> Indices(IEnumerable<string> names, string prefix) =>
+        [.. names.Where(name => name.StartsWith(prefix, StringComparison.Ordinal)).Select(name => int.Parse(name[prefix.Length..], CultureInfo.InvariantCulture)).Order()];
 }

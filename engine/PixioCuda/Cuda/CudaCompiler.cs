@@ -1,0 +1,111 @@
+using PixioCuda.Graph;
+using PixioCuda.Interop;
+using PixioCuda.Kernels;
+
+namespace PixioCuda.Cuda;
+
+/// <summary>Turns a graph and its memory plan into launches.</summary>
+internal sealed class CudaCompiler(GpuDevice device, CudaWeights weights, Precision precision, EncoderGraph graph, MemoryPlan plan)
+{
+    private readonly CudaTensorTypes _types = new(graph, precision);
+    private readonly DeviceLimits _limits = DeviceLimits.Of(device.Info);
+
+    private PixioConfig Config => graph.Config;
+
+    private int Batch => graph.Shape.Batch;
+
+    /// <summary>Compiles or fetches every kernel, and makes the list of launches.</summary>
+    public CudaExecutable Compile(CudaBackend backend)
+    {
+        List<CudaStep> steps = [.. graph.Ops.SelectMany(Steps)];
+        CudaOutput[] outputs = [.. graph.Outputs.Select(output => new CudaOutput(OffsetOf(output.Tensor), output.Offset, output.Tensor.ElementCount))];
+        return new CudaExecutable(backend, steps, outputs, plan.ArenaByteCount, graph.Input.ElementCount, graph.OutputLength);
+    }
+
+    private IEnumerable<CudaStep> Steps(GraphOp op) => op switch
+    {
+        PatchEmbedOp patchEmbed => [PatchEmbed(patchEmbed)],
+        LayerNormOp norm => [LayerNorm(norm)],
+        LinearOp linear => [Linear(linear)],
+        AttentionOp attention => Attention(attention),
+        SelectTokensOp select => [SelectTokens(select)],
+        MeanTokensOp mean => [MeanTokens(mean)],
+        AppendMeanOp append => [AppendMean(append)],
+        TokensToMapOp map => [TokensToMap(map)],
+        _ => throw new NotSupportedException($"There is no CUDA kernel for {op.GetType().Name}; it should have been fused."),
+    };
+
+    private CudaStep LayerNorm(LayerNormOp op)
+    {
+        LayerNormShape shape = new(Batch, op.Input.Shape[1], op.FirstToken, op.TokenCount, op.Input.Columns, _types[op.Input], _types[op.Output]);
+        LayerNormKernel kernel = new(device, shape);
+        DevicePointer<float> weight = weights.Vector(op.Weight), bias = weights.Vector(op.Bias);
+        long input = OffsetOf(op.Input), output = OffsetOf(op.Output);
+        return Step(op.Output, kernel.Config, kernel.Config.Work(shape),
+            (stream, memory) => kernel.Launch(stream, memory.Arena[input], weight, bias, memory.Arena[output], Config.LayerNormEps));
+    }
+
+    private IEnumerable<CudaStep> Attention(AttentionOp op)
+    {
+        AttentionShape shape = new(Batch, op.Qkv.Shape[1], op.QueryTokens, op.HeadCount, Config.HeadSize, _types[op.Qkv]);
+        long qkv = OffsetOf(op.Qkv);
+        if (op.Output is GraphTensor output)
+        {
+            AttentionKernel kernel = new(device, shape);
+            long context = OffsetOf(output);
+            yield return Step(output, kernel.Config, kernel.Config.Work(shape), (stream, memory) => kernel.Launch(stream, memory.Arena[qkv], memory.Arena[context]));
+        }
+
+        if (op.Probabilities is GraphTensor probabilities)
+        {
+            AttentionShape all = shape with { QueryTokens = shape.Tokens };
+            AttentionProbabilitiesKernel kernel = new(device, all);
+            long place = OffsetOf(probabilities);
+            DevicePointer<uint> heads = weights.Constant([.. op.Heads.Select(head => (uint)head)]);
+            yield return Step(probabilities, kernel.Config, kernel.Config.Work(all, op.Heads.Count),
+                (stream, memory) => kernel.Launch(stream, memory.Arena[qkv], heads, op.Heads.Count, memory.Arena[place].As<float>()));
+        }
+    }
+
+    private CudaStep SelectTokens(SelectTokensOp op)
+    {
+        SelectTokensShape shape = new(
+            Batch, op.Input.Shape[1], op.FirstToken, op.TokenCount, op.Input.Columns, _types[op.Input], _types[op.Output]);
+        SelectTokensKernel kernel = new(device, shape);
+        long input = OffsetOf(op.Input), output = OffsetOf(op.Output);
+        return Step(op.Output, kernel.Config, kernel.Config.Work(shape), (stream, memory) => kernel.Launch(stream, memory.Arena[input], memory.Arena[output]));
+    }
+
+    private CudaStep MeanTokens(MeanTokensOp op)
+    {
+        MeanTokensShape shape = new(Batch, op.Input.Shape[1], op.TokenCount, op.Input.Columns, _types[op.Input], _types[op.Output]);
+        MeanTokensKernel kernel = new(device, shape);
+        long input = OffsetOf(op.Input), output = OffsetOf(op.Output);
+        return Step(op.Output, kernel.Config, kernel.Config.Work(shape), (stream, memory) => kernel.Launch(stream, memory.Arena[input], memory.Arena[output]));
+    }
+
+    private CudaStep AppendMean(AppendMeanOp op)
+    {
+        int tokens = op.Tokens.Shape[1];
+        AppendMeanShape shape = new(Batch, tokens, tokens - op.FirstToken, op.Tokens.Columns, _types[op.Tokens], _types[op.Output]);
+        AppendMeanKernel kernel = new(device, shape);
+        long input = OffsetOf(op.Tokens), mean = OffsetOf(op.Mean), output = OffsetOf(op.Output);
+        return Step(op.Output, kernel.Config, kernel.Config.Work(shape),
+            (stream, memory) => kernel.Launch(stream, memory.Arena[input], memory.Arena[mean].As<float>(), memory.Arena[output]));
+    }
+
+    private CudaStep TokensToMap(TokensToMapOp op)
+    {
+        int tokens = op.Input.Shape[1];
+        TokensToMapShape shape = new(Batch, tokens, tokens - op.FirstToken, op.Input.Columns, _types[op.Input], _types[op.Output]);
+        TokensToMapKernel kernel = new(device, shape);
+        long input = OffsetOf(op.Input), output = OffsetOf(op.Output);
+        return Step(op.Output, kernel.Config, kernel.Config.Work(shape), (stream, memory) => kernel.Launch(stream, memory.Arena[input], memory.Arena[output]));
+    }
+
+    private static CudaStep Step(GraphTensor output, IKernelConfig config, KernelWork work, Action<GpuStream, CudaMemory> launch)
+        => new(output.Name, config.Source.Title, work, launch);
+
+    private long OffsetOf(GraphTensor tensor)
+        => plan.OffsetOf(tensor) ?? throw new InvalidOperationException($"The memory plan has no place for {tensor}.");
+}

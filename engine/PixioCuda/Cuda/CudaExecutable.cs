@@ -1,0 +1,30 @@
+using PixioCuda.Graph;
+
+namespace PixioCuda.Cuda;
+
+/// <summary>An output on its way to the caller.</summary>
+/// <param name="ArenaOffset">Where it lies in the arena, in bytes; float32.</param>
+/// <param name="Offset">Where it goes in the caller's memory, in elements.</param>
+/// <param name="Length">Its elements.</param>
+internal readonly record struct CudaOutput(long ArenaOffset, long Offset, long Length);
+
+/// <summary>A compiled graph: the launches of a forward pass of one shape.</summary>
+internal sealed class CudaExecutable(
+    CudaBackend backend, IReadOnlyList<CudaStep> steps, IReadOnlyList<CudaOutput> outputs, long arenaByteCount, long inputLength, long outputLength)
+    : IEncoderExecutable
+{
+    public IReadOnlyList<CudaStep> Steps { get; } = steps;
+
+    public IReadOnlyList<CudaOutput> Outputs { get; } = outputs;
+
+    public long ArenaByteCount { get; } = arenaByteCount;
+
+    /// <summary>In floats.</summary>
+    public long InputLength { get; } = inputLength;
+
+    /// <summary>In floats.</summary>
+    public long OutputLength { get; } = outputLength;
+
+    public void Run(ReadOnlySpan<float> pixels, Span<float> outputs, CancellationToken cancellationToken)
+        => backend.Run(this, pixels, outputs, cancellationToken);
+}

@@ -1,0 +1,31 @@
+using PixioCuda.Interop;
+
+namespace PixioCuda.Cuda;
+
+/// <summary>Turns what goes wrong on a device into the library's own exceptions.</summary>
+internal static class CudaFailure
+{
+    /// <summary>Runs something that calls the driver or the compiler.</summary>
+    /// <exception cref="PixioException">It failed; the message says what and what to do.</exception>
+    public static T Translate<T>(Func<T> action)
+    {
+        try
+        {
+            return action();
+        }
+        catch (Exception exception) when (exception is CudaException or CudaLibraryException or KernelCompilationException)
+        {
+            throw new PixioException(exception.Message, exception);
+        }
+    }
+
+    /// <summary>The failure of a run.</summary>
+    public static PixioException Of(CudaException exception, GpuDevice device, CudaExecutable executable)
+    {
+        if (exception.Result != CUresult.CUDA_ERROR_OUT_OF_MEMORY)
+            return new PixioException(exception.Message, exception);
+        long needed = executable.ArenaByteCount + (executable.InputLength * sizeof(float)), free = device.MemoryInfo.Free;
+        return new PixioException(FormattableString.Invariant(
+            $"{device.Info.Title} has too little memory for this batch: {needed:N0} bytes are needed and {free:N0} are free. Use a smaller batch."), exception);
+    }
+}

@@ -1,0 +1,16 @@
+using PixioCuda.Interop;
+using PixioCuda.Kernels;
+
+namespace PixioCuda.Cuda;
+
+/// <summary>Where a run's tensors lie on the device.</summary>
+/// <param name="Pixels">pixel_values [B, C, H, W], float32.</param>
+/// <param name="Arena">Everything that the memory plan places.</param>
+internal readonly record struct CudaMemory(DevicePointer<float> Pixels, DevicePointer<byte> Arena);
+
+/// <summary>One launch of a forward pass.</summary>
+/// <param name="Name">The op's output, in the model's own words.</param>
+/// <param name="Kernel">Kernel and configuration.</param>
+/// <param name="Work">What it moves and computes.</param>
+/// <param name="Launch">Puts it on a stream.</param>
+internal sealed record CudaStep(string Name, string Kernel, KernelWork Work, Action<GpuStream, CudaMemory> Launch);
