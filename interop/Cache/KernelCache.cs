@@ -21,6 +21,9 @@ internal sealed class KernelCache
             _warnings.Enqueue($"Kernels are compiled anew in every process, because {problem}.");
     }
 
+    /// <summary>No cache: every process compiles its kernels anew. For tests whose compiler is not the one that its version says.</summary>
+    public static KernelCache None => new(null, null);
+
     /// <summary>The cache of this process's environment.</summary>
     public static KernelCache Default => FromEnvironment.Value;
 

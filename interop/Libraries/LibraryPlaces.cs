@@ -51,8 +51,12 @@ internal static class LibraryPlaces
             environment.PathSeparator, StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
         {
             if (!Path.IsPathFullyQualified(entry))
-                throw new CudaLibraryException(kind, $"{SearchEnvironment.OptionName} names the relative folder '{entry}', which is not searched: "
-                    + "it would mean another folder in every working directory. Give its full path.");
+            {
+                string summary = $"{SearchEnvironment.OptionName} names the relative folder '{entry}'";
+                throw new CudaLibraryException(kind, $"{CudaLibraryNames.Sentence(CudaLibraryNames.Title(kind))} was not looked for: {summary}, "
+                    + "which would be another one in every working directory. Give its full path.") { Summary = summary };
+            }
+
             places.Add(new LibraryPlace(SearchEnvironment.OptionName, entry, IsOption: true));
         }
     }
