@@ -63,7 +63,7 @@ internal static class LibraryPlaces
 
     private static void AddLinkerPath(List<LibraryPlace> places, SearchEnvironment environment)
     {
-        if (!environment.IsWindows)
+        if (!environment.IsWindows && environment.AsksLinker)
             places.Add(new LibraryPlace("the linker's path", null));
         foreach (string folder in environment.LinkerFolders)
             Add(places, "PATH", folder);
