@@ -19,7 +19,7 @@ internal static class CudaLibraryLoader
         var findings = new Dictionary<LibraryPlace, string>();
         foreach (int[] majors in MajorsByPreference(kind, driverMajor))
         {
-            foreach (LibraryPlace place in places)
+            foreach (LibraryPlace place in places.Where(place => !place.IsPattern))
             {
                 if (Load(kind, place, majors, environment.IsWindows, findings) is CudaLibrary library)
                     return library;

@@ -92,6 +92,15 @@ public sealed class LibraryPlacesTests : IDisposable
     }
 
     [Fact]
+    public void Where_no_folder_matches_the_pattern_is_told()
+    {
+        var environment = new SearchEnvironment { ToolkitParents = [_folder.Root], Home = _folder.Root, PythonPrefixes = ["/no-such-prefix"] };
+        Assert.Equal(
+            ["cuda*", ".local/lib/python3*/*-packages/nvidia/*/lib"],
+            Relative(LibraryPlaces.Of(CudaLibraryKind.Nvrtc, environment).Where(place => place.IsPattern)).Take(2));
+    }
+
+    [Fact]
     public void On_Windows_libraries_lie_in_folders_of_programs()
     {
         var environment = new SearchEnvironment
