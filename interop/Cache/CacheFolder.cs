@@ -58,8 +58,13 @@ internal static class CacheFolder
                 return folder;
             }
 
-            if (!Directory.Exists(folder))
-                Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            // One at a time: the mode is given only to the last folder of a path.
+            foreach (string made in (string[])[root, folder])
+            {
+                if (!Directory.Exists(made))
+                    Directory.CreateDirectory(made, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+            }
+
             // Who may write to the folder above could put another one in this one's place.
             foreach (string checkedFolder in (string[])[root, folder])
             {

@@ -21,6 +21,9 @@ internal sealed class KernelCache
             _warnings.Enqueue($"Kernels are compiled anew in every process, because {problem}.");
     }
 
+    /// <summary>No cache: every process compiles its kernels anew. For tests whose compiler is not the one that its version says.</summary>
+    public static KernelCache None => new(null, null);
+
     /// <summary>The cache of this process's environment.</summary>
     public static KernelCache Default => FromEnvironment.Value;
 
@@ -51,16 +54,7 @@ internal sealed class KernelCache
     public CompiledKernel GetOrCompile(KernelSource source, GpuArchitecture architecture, IKernelCompiler compiler)
     {
         KernelKey key = KernelKey.Of(source, architecture);
-        string name = CacheFiles.NameOf(key, compiler.Version);
-        CompiledKernel? found = Read(name, key, source, out bool damaged);
-        if (found is not null && found.CompilerVersion == compiler.Version)
-            return found;
-        CompiledKernel compiled = compiler.Compile(source, architecture);
-        if (_files?.Write(name, CacheEntry.Write(key, compiled)) is string problem)
-            Warn($"The compiled kernel {source.Title} is not kept: {problem}");
-        else if (damaged)
-            Warn($"The damaged entry of the kernel {source.Title} was made anew.");
-        return compiled;
+        return Read(key, source, compiler.Version, out bool damaged) ?? Compile(key, source, architecture, compiler, damaged);
     }
 
     /// <summary>A kernel that any compiler version has made, the newest first: for a machine without a compiler.</summary>
@@ -88,9 +82,40 @@ internal sealed class KernelCache
         IReadOnlyList<KernelSource> sources, GpuArchitecture architecture, IKernelCompiler compiler, int degree)
     {
         var kernels = new CompiledKernel[sources.Count];
-        Parallel.For(0, sources.Count, new ParallelOptions { MaxDegreeOfParallelism = degree },
-            index => kernels[index] = GetOrCompile(sources[index], architecture, compiler));
+        var missing = new List<(int Index, KernelKey Key, bool Damaged)>();
+        // Reading takes less time than it takes to start threads.
+        for (int index = 0; index < sources.Count; index++)
+        {
+            KernelKey key = KernelKey.Of(sources[index], architecture);
+            if (Read(key, sources[index], compiler.Version, out bool damaged) is CompiledKernel kernel)
+                kernels[index] = kernel;
+            else
+                missing.Add((index, key, damaged));
+        }
+
+        if (missing.Count > 0)
+        {
+            Parallel.ForEach(missing, new ParallelOptions { MaxDegreeOfParallelism = degree }, work =>
+                kernels[work.Index] = Compile(work.Key, sources[work.Index], architecture, compiler, work.Damaged));
+        }
+
         return kernels;
+    }
+
+    private CompiledKernel Compile(KernelKey key, KernelSource source, GpuArchitecture architecture, IKernelCompiler compiler, bool damaged)
+    {
+        CompiledKernel compiled = compiler.Compile(source, architecture);
+        if (_files?.Write(CacheFiles.NameOf(key, compiler.Version), CacheEntry.Write(key, compiled)) is string problem)
+            Warn($"The compiled kernel {source.Title} is not kept: {problem}");
+        else if (damaged)
+            Warn($"The damaged entry of the kernel {source.Title} was made anew.");
+        return compiled;
+    }
+
+    private CompiledKernel? Read(KernelKey key, KernelSource source, Version compiler, out bool damaged)
+    {
+        CompiledKernel? found = Read(CacheFiles.NameOf(key, compiler), key, source, out damaged);
+        return found is not null && found.CompilerVersion == compiler ? found : null;
     }
 
     private CompiledKernel? Read(string name, KernelKey key, KernelSource source, out bool damaged)

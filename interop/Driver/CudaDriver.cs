@@ -20,7 +20,7 @@ internal static class CudaDriver
             return new CudaDriverStatus(0, failure!.IsMissing
                 ? $"no CUDA driver was found ({string.Join(" or ", CudaLibraryNames.FileNames(CudaLibraryKind.Driver, 0, OperatingSystem.IsWindows()))} "
                     + "on the library path)"
-                : $"the CUDA driver cannot be used: {failure.Message}");
+                : failure.Summary);
         if (library.Version < MinimumVersion)
             return new CudaDriverStatus(0, $"the CUDA driver supports only CUDA {library.Version} ({MinimumVersion} or later is needed)");
         try
@@ -49,8 +49,12 @@ internal static class CudaDriver
     {
         CudaLibrary library = CudaLibraries.Driver;
         if (library.Version < MinimumVersion)
-            throw new CudaLibraryException(CudaLibraryKind.Driver, $"The CUDA driver {library.Path} supports only CUDA {library.Version}, "
-                + $"and {MinimumVersion} or later is needed: update NVIDIA's driver to version 525 or later.");
+        {
+            string summary = $"the CUDA driver {library.Path} supports only CUDA {library.Version}";
+            throw new CudaLibraryException(CudaLibraryKind.Driver, $"{CudaLibraryNames.Sentence(summary)}, "
+                + $"and {MinimumVersion} or later is needed: update NVIDIA's driver to version 525 or later.") { Summary = summary };
+        }
+
         CUresult result = CudaDriverApi.cuInit(0);
         if (result != CUresult.CUDA_SUCCESS)
             throw CudaErrors.Create(result, nameof(CudaDriverApi.cuInit), "The CUDA driver does not start:");

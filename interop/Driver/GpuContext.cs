@@ -11,6 +11,7 @@ internal sealed class GpuContext : IDisposable
 {
     private readonly ContextHandle _handle;
     private CudaException? _firstError;
+    private volatile bool _isDisposed;
 
     public GpuContext(int device, string title)
     {
@@ -32,6 +33,8 @@ internal sealed class GpuContext : IDisposable
     /// <exception cref="ObjectDisposedException">The device was disposed.</exception>
     public void MakeCurrent()
     {
+        // Its children may keep the context alive; nothing new is to be done in it all the same.
+        ObjectDisposedException.ThrowIf(_isDisposed, typeof(GpuDevice));
         if (FirstError is not null)
             ThrowDead();
         using var lease = new HandleLease(_handle);
@@ -80,7 +83,11 @@ internal sealed class GpuContext : IDisposable
         throw Failure(result, function, what);
     }
 
-    public void Dispose() => _handle.Dispose();
+    public void Dispose()
+    {
+        _isDisposed = true;
+        _handle.Dispose();
+    }
 
     [DoesNotReturn]
     [StackTraceHidden]

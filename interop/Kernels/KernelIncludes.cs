@@ -1,9 +1,7 @@
-using System.Text.RegularExpressions;
-
 namespace PixioCuda.Interop;
 
 /// <summary>Follows the includes of a kernel's source.</summary>
-internal static partial class KernelIncludes
+internal static class KernelIncludes
 {
     /// <summary>The included files that a source can reach, in the order of their names. Conditions are not weighed: a file that is included only
     /// under a macro counts too.</summary>
@@ -21,10 +19,9 @@ internal static partial class KernelIncludes
         var pending = new Stack<string>([source.Text]);
         while (pending.TryPop(out string? text))
         {
-            foreach (Match match in IncludeLine().Matches(text))
+            foreach (ReadOnlySpan<char> line in text.AsSpan().EnumerateLines())
             {
-                string name = match.Groups[1].Value;
-                if (byName.TryGetValue(name, out KernelInclude? include) && reached.TryAdd(name, include))
+                if (IncludedName(line) is string name && byName.TryGetValue(name, out KernelInclude? include) && reached.TryAdd(name, include))
                     pending.Push(include.Text);
             }
         }
@@ -32,6 +29,22 @@ internal static partial class KernelIncludes
         return [.. reached.Values];
     }
 
-    [GeneratedRegex("""^[ \t]*#[ \t]*include[ \t]*["<]([^">\r\n]+)[">]""", RegexOptions.Multiline)]
-    private static partial Regex IncludeLine();
+    // The NAME of a line   # include "NAME"   or   <NAME>; by hand, because a regular expression costs 20 ms when it is first used, half of
+    // what all kernels may take from a warm cache.
+    private static string? IncludedName(ReadOnlySpan<char> line)
+    {
+        line = line.TrimStart(" \t");
+        if (!line.StartsWith('#'))
+            return null;
+        line = line[1..].TrimStart(" \t");
+        if (!line.StartsWith("include", StringComparison.Ordinal))
+            return null;
+        line = line["include".Length..].TrimStart(" \t");
+        if (line.IsEmpty || line[0] is not ('"' or '<'))
+            return null;
+        char close = line[0] == '"' ? '"' : '>';
+        line = line[1..];
+        int end = line.IndexOf(close);
+        return end < 0 ? null : line[..end].ToString();
+    }
 }

@@ -83,6 +83,6 @@ internal static class CudaLibraries
 
         // A new exception each time: one that is thrown twice carries the first caller's stack.
         public CudaLibrary Get() => Library
-            ?? throw new CudaLibraryException(Failure!.Kind, Failure.Message, Failure) { IsMissing = Failure.IsMissing };
+            ?? throw new CudaLibraryException(Failure!.Kind, Failure.Message, Failure) { IsMissing = Failure.IsMissing, Summary = Failure.Summary };
     }
 }

@@ -9,6 +9,9 @@ internal sealed class CudaLibraryException : Exception
     /// <summary>The library.</summary>
     public CudaLibraryKind Kind { get; }
 
+    /// <summary>The reason in one line that fits after "because"; the message has all places.</summary>
+    public required string Summary { get; init; }
+
     /// <summary>Whether the library was nowhere at all, as on a machine without CUDA.</summary>
     public bool IsMissing { get; init; }
 }

@@ -19,14 +19,19 @@ internal static class CudaLibraryLoader
         var findings = new Dictionary<LibraryPlace, string>();
         foreach (int[] majors in MajorsByPreference(kind, driverMajor))
         {
-            foreach (LibraryPlace place in places)
+            foreach (LibraryPlace place in places.Where(place => !place.IsPattern))
             {
                 if (Load(kind, place, majors, environment.IsWindows, findings) is CudaLibrary library)
                     return library;
             }
         }
 
-        throw new CudaLibraryException(kind, Explain(kind, places, findings)) { IsMissing = findings.Count == 0 };
+        bool isMissing = findings.Count == 0;
+        throw new CudaLibraryException(kind, Explain(kind, places, findings))
+        {
+            IsMissing = isMissing,
+            Summary = isMissing ? $"{CudaLibraryNames.Title(kind)} was not found" : $"{CudaLibraryNames.Title(kind)} cannot be used ({findings.Values.First()})",
+        };
     }
 
     // The groups in which major versions are tried, each over every place.
@@ -52,7 +57,11 @@ internal static class CudaLibraryLoader
                 if (problem is null)
                     continue;
                 if (place.IsOption)
-                    throw new CudaLibraryException(kind, $"{CudaLibraryNames.Title(kind)} that {place.Source} names cannot be used: {candidate}: {problem}.");
+                {
+                    string summary = $"what {place.Source} names cannot be used ({candidate}: {problem})";
+                    throw new CudaLibraryException(kind, $"{CudaLibraryNames.Sentence(CudaLibraryNames.Title(kind))} cannot be used: {summary}.") { Summary = summary };
+                }
+
                 findings[place] = findings.TryGetValue(place, out string? before) ? $"{before}; {candidate}: {problem}" : $"{candidate}: {problem}";
             }
         }
@@ -138,8 +147,7 @@ internal static class CudaLibraryLoader
 
         text.Append(CultureInfo.InvariantCulture,
             $"\nTo get it, {CudaLibraryNames.Remedy(kind)}, or set {SearchEnvironment.OptionName} to the full path of the folder that holds it.");
-        text[0] = char.ToUpperInvariant(text[0]);
-        return text.ToString();
+        return CudaLibraryNames.Sentence(text.ToString());
     }
 
     private static string OneLine(string text) => string.Join(' ', text.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));

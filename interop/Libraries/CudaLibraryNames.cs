@@ -12,9 +12,12 @@ internal static class CudaLibraryNames
     public static string Title(CudaLibraryKind kind) => kind switch
     {
         CudaLibraryKind.Driver => "the CUDA driver",
-        CudaLibraryKind.Nvrtc => "NVRTC, CUDA's run-time compiler,",
-        _ => "cuBLASLt, CUDA's library of matrix products,",
+        CudaLibraryKind.Nvrtc => "NVRTC (CUDA's run-time compiler)",
+        _ => "cuBLASLt (CUDA's library of matrix products)",
     };
+
+    /// <summary>A clause as the beginning of a sentence.</summary>
+    public static string Sentence(string text) => char.ToUpperInvariant(text[0]) + text[1..];
 
     /// <summary>What would help where the library is missing: one command, wherever there is one. Fits after "To get it,".</summary>
     public static string Remedy(CudaLibraryKind kind) => kind switch

@@ -6,7 +6,8 @@ namespace PixioCuda.Interop;
 /// <param name="Source">Why it is looked at: an environment variable, or what keeps libraries there.</param>
 /// <param name="Folder">The folder, or null for the dynamic linker's own search.</param>
 /// <param name="IsOption">Whether the user named it, so that what is there is taken and nothing else instead.</param>
-internal sealed record LibraryPlace(string Source, string? Folder, bool IsOption = false);
+/// <param name="IsPattern">Whether the folder is a pattern that none on this machine matches: nothing to search, but a place to tell of.</param>
+internal sealed record LibraryPlace(string Source, string? Folder, bool IsOption = false, bool IsPattern = false);
 
 /// <summary>The places in which a library is looked for, in order: the user's option, the toolkit, the linker's path, Python's packages.
 /// Relative folders are never among them: the working directory belongs to whoever wrote the files in it.</summary>
@@ -31,8 +32,11 @@ internal static class LibraryPlaces
         AddToolkit(places, "CUDA_PATH", environment.CudaPath, environment.IsWindows);
         foreach (string parent in environment.ToolkitParents)
         {
-            foreach (string toolkit in ToolkitsNewestFirst(parent, environment.IsWindows))
+            string[] toolkits = ToolkitsNewestFirst(parent, environment.IsWindows);
+            foreach (string toolkit in toolkits)
                 AddToolkit(places, "the toolkit", toolkit, environment.IsWindows);
+            if (toolkits.Length == 0)
+                places.Add(new LibraryPlace("the toolkit", Path.Combine(parent, ToolkitPattern(environment.IsWindows)), IsPattern: true));
         }
 
         AddLinkerPath(places, environment);
@@ -51,15 +55,19 @@ internal static class LibraryPlaces
             environment.PathSeparator, StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
         {
             if (!Path.IsPathFullyQualified(entry))
-                throw new CudaLibraryException(kind, $"{SearchEnvironment.OptionName} names the relative folder '{entry}', which is not searched: "
-                    + "it would mean another folder in every working directory. Give its full path.");
+            {
+                string summary = $"{SearchEnvironment.OptionName} names the relative folder '{entry}'";
+                throw new CudaLibraryException(kind, $"{CudaLibraryNames.Sentence(CudaLibraryNames.Title(kind))} was not looked for: {summary}, "
+                    + "which would be another one in every working directory. Give its full path.") { Summary = summary };
+            }
+
             places.Add(new LibraryPlace(SearchEnvironment.OptionName, entry, IsOption: true));
         }
     }
 
     private static void AddLinkerPath(List<LibraryPlace> places, SearchEnvironment environment)
     {
-        if (!environment.IsWindows)
+        if (!environment.IsWindows && environment.AsksLinker)
             places.Add(new LibraryPlace("the linker's path", null));
         foreach (string folder in environment.LinkerFolders)
             Add(places, "PATH", folder);
@@ -87,16 +95,24 @@ internal static class LibraryPlaces
     {
         if (prefix is null || !Path.IsPathFullyQualified(prefix))
             return;
+        int before = places.Count;
         if (windows)
         {
             AddSite(places, source, Path.Combine(prefix, "Lib", "site-packages"), windows);
-            return;
+        }
+        else
+        {
+            foreach (string python in Subfolders(Path.Combine(prefix, "lib"), "python3*"))
+            {
+                AddSite(places, source, Path.Combine(python, "site-packages"), windows);
+                AddSite(places, source, Path.Combine(python, "dist-packages"), windows);
+            }
         }
 
-        foreach (string python in Subfolders(Path.Combine(prefix, "lib"), "python3*"))
+        if (places.Count == before)
         {
-            AddSite(places, source, Path.Combine(python, "site-packages"), windows);
-            AddSite(places, source, Path.Combine(python, "dist-packages"), windows);
+            string pattern = windows ? Path.Combine("Lib", "site-packages", "nvidia", "*", "bin") : Path.Combine("lib", "python3*", "*-packages", "nvidia", "*", "lib");
+            places.Add(new LibraryPlace(source, Path.Combine(prefix, pattern), IsPattern: true));
         }
     }
 
@@ -147,8 +163,10 @@ internal static class LibraryPlaces
         }
     }
 
-    private static IEnumerable<string> ToolkitsNewestFirst(string parent, bool windows)
-        => Subfolders(parent, windows ? "v*" : "cuda*").OrderByDescending(VersionOf).ThenBy(folder => folder, StringComparer.Ordinal);
+    private static string ToolkitPattern(bool windows) => windows ? "v*" : "cuda*";
+
+    private static string[] ToolkitsNewestFirst(string parent, bool windows)
+        => [.. Subfolders(parent, ToolkitPattern(windows)).OrderByDescending(VersionOf).ThenBy(folder => folder, StringComparer.Ordinal)];
 
     // /usr/local/cuda without a version is the machine's own choice, so it comes first.
     private static Version VersionOf(string folder)

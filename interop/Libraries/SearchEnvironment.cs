@@ -39,6 +39,9 @@ internal sealed record SearchEnvironment
     /// <summary>Folders in which some systems keep the driver apart from the linker's path: WSL, NixOS.</summary>
     public IReadOnlyList<string> DriverFolders { get; init; } = [];
 
+    /// <summary>Whether the dynamic linker is asked. It also knows what the process has loaded from elsewhere, which a test may not want.</summary>
+    public bool AsksLinker { get; init; } = true;
+
     /// <summary>On Windows, the folders of PATH and the system's own. Elsewhere the dynamic linker is asked itself.</summary>
     public IReadOnlyList<string> LinkerFolders { get; init; } = [];
 

@@ -86,8 +86,9 @@ internal sealed class KernelCompiler : IKernelCompiler
                 return program;
             if (result == NvrtcResult.NVRTC_ERROR_BUILTIN_OPERATION_FAILURE)
             {
-                throw new CudaLibraryException(CudaLibraryKind.Nvrtc, $"{Title} does not find its builtins: "
-                    + $"put {CudaLibraryNames.BuiltinsFileName(Version.Major, Version.Minor, OperatingSystem.IsWindows())} into its folder.");
+                string builtins = CudaLibraryNames.BuiltinsFileName(Version.Major, Version.Minor, OperatingSystem.IsWindows());
+                string summary = $"{Title} does not find its builtins";
+                throw new CudaLibraryException(CudaLibraryKind.Nvrtc, $"{summary}: put {builtins} into its folder.") { Summary = summary };
             }
 
             throw KernelCompilationException.Create(source, architecture, NvrtcProgram.Describe(result), program.Log());

@@ -50,6 +50,7 @@ struct Stream {
 struct Module {
     emulator::Device* device = nullptr;
     void* library = nullptr;
+    int file = -1;    // open as long as the library is: the loader takes two files of one path for the same, and the path has this number
     uintptr_t image_begin = 0, image_end = 0;
     std::vector<std::unique_ptr<struct Function>> functions;
 };
