@@ -6,6 +6,11 @@
 
 namespace emulator {
 
+void fail_collective(const char* name, unsigned mask, const void* place, const Collective& open) {
+    fail(kIllegalInstruction, "executes %s with mask %08x while lanes %08x of its warp wait in %s with mask %08x%s", name, mask, open.arrived, open.name,
+        open.mask, open.name == name && open.mask == mask && open.place != place ? " elsewhere in the code" : "");
+}
+
 namespace {
 struct Exchange {
     unsigned value, lane, result;
@@ -34,6 +39,7 @@ struct Matrix {
 
 void load_matrices(Collective& all, bool transposed) {
     Block& block = *current_thread()->block;
+    Warp& warp = *current_thread()->warp;
     unsigned base = block.launch->request.shared_address_base;
     uint16_t rows[4][8][8];
     uintptr_t addresses[8];
@@ -41,9 +47,10 @@ void load_matrices(Collective& all, bool transposed) {
         for (unsigned row = 0; row < 8; row++) {
             unsigned lane = 8 * matrix + row, address = operand_of<Matrix>(all, lane).address - base;
             const unsigned char* pointer = block.shared + address;
-            require_alignment(pointer, 16, "a row of ldmatrix");
+            if (address % 16 != 0)
+                fail(kMisalignedAddress, "executes ldmatrix in which lane %u gives the address %u, which is not aligned to 16 bytes", lane, address);
             // Each row is read by the lane that gives its address.
-            block.shared_shadow.read(block.warps[current_thread()->warp->index].thread(lane), address, 16);
+            block.shared_shadow.read(warp.thread(lane), address, 16);
             std::memcpy(rows[matrix][row], pointer, 16);
             addresses[row] = reinterpret_cast<uintptr_t>(pointer);
         }
@@ -84,7 +91,7 @@ float from_f16(uint16_t bits) {
 /// B register r holds k 2t + 8r + {0, 1}, column g; C element 2h + e is row g + 8h, column 2t + e. Sums ascend in k, in float32.
 template <float (*Widen)(uint16_t)>
 void multiply(Collective& all) {
-    float a[16][16], b[16][8], c[16][8];
+    alignas(64) float a[16][16], b[16][8];
     for (unsigned lane = 0; lane < kWarpSize; lane++) {
         unsigned g = lane / 4, t = lane % 4;
         const auto& operand = operand_of<Product>(all, lane);
@@ -97,17 +104,23 @@ void multiply(Collective& all) {
             for (unsigned e = 0; e < 2; e++)
                 b[2 * t + 8 * r + e][g] = Widen(static_cast<uint16_t>(operand.b[r] >> 16 * e));
         }
-        c[g][2 * t] = operand.c.x, c[g][2 * t + 1] = operand.c.y, c[g + 8][2 * t] = operand.c.z, c[g + 8][2 * t + 1] = operand.c.w;
     }
-    for (unsigned k = 0; k < 16; k++) {
-        for (unsigned row = 0; row < 16; row++) {
-            for (unsigned column = 0; column < 8; column++)
-                c[row][column] = __builtin_fmaf(a[row][k], b[k][column], c[row][column]);
+    for (unsigned row = 0; row < 16; row++) {
+        // Row g of C lies in lanes 4 g to 4 g + 3, two columns in each; row g + 8 in the same lanes.
+        unsigned first_lane = row % 8 * 4;
+        alignas(32) float sums[8];
+        for (unsigned t = 0; t < 4; t++) {
+            const EmulatedFloats4& c = operand_of<Product>(all, first_lane + t).c;
+            sums[2 * t] = row < 8 ? c.x : c.z, sums[2 * t + 1] = row < 8 ? c.y : c.w;
         }
-    }
-    for (unsigned lane = 0; lane < kWarpSize; lane++) {
-        unsigned g = lane / 4, t = lane % 4;
-        operand_of<Product>(all, lane).c = {c[g][2 * t], c[g][2 * t + 1], c[g + 8][2 * t], c[g + 8][2 * t + 1]};
+        for (unsigned k = 0; k < 16; k++) {
+            for (unsigned column = 0; column < 8; column++)
+                sums[column] = __builtin_fmaf(a[row][k], b[k][column], sums[column]);
+        }
+        for (unsigned t = 0; t < 4; t++) {
+            EmulatedFloats4& c = operand_of<Product>(all, first_lane + t).c;
+            (row < 8 ? c.x : c.z) = sums[2 * t], (row < 8 ? c.y : c.w) = sums[2 * t + 1];
+        }
     }
     current_thread()->block->launch->result.traffic.tensor_flops += 2 * 16 * 8 * 16;
 }
@@ -122,13 +135,13 @@ extern "C" {
 void emulator_syncwarp(unsigned mask) {
     int nothing = 0;
     together("__syncwarp", mask, nullptr, nothing, [&](Collective&) {
-        Thread& last = *current_thread();
-        VectorClocks& clocks = last.block->clocks;
-        std::vector<uint32_t> known(clocks.threads(), 0);
+        Warp& warp = *current_thread()->warp;
+        VectorClocks& clocks = warp.block->clocks;
+        std::vector<uint32_t>& known = clocks.scratch();
         for (unsigned rest = mask; rest; rest &= rest - 1)
-            clocks.join(known, last.warp->thread(__builtin_ctz(rest)).index);
+            clocks.join(known, warp.thread(__builtin_ctz(rest)).index);
         for (unsigned rest = mask; rest; rest &= rest - 1) {
-            unsigned index = last.warp->thread(__builtin_ctz(rest)).index;
+            unsigned index = warp.thread(__builtin_ctz(rest)).index;
             clocks.learn(index, known);
             clocks.advance(index);
         }
