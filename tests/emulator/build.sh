@@ -14,7 +14,7 @@ compile() { # object, option, folder
     g++ "${flags[@]}" "$2" -I "$source_folder/$3" -c "$work/$3.cpp" -o "$1"
 }
 pids=()
-compile "$work/runtime.o" -O2 runtime & pids+=($!)
+compile "$work/runtime.o" -O3 runtime & pids+=($!)
 compile "$work/driver.o" -O1 driver & pids+=($!)
 compile "$work/nvrtc.o" -O1 nvrtc & pids+=($!)
 compile "$work/cublaslt.o" -O2 cublaslt & pids+=($!)

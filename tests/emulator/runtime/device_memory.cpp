@@ -13,6 +13,8 @@ uintptr_t DeviceMemory::base_ = 0;
 uint8_t* DeviceMemory::states_ = nullptr;
 AccessRecord* DeviceMemory::writes_ = nullptr;
 AccessRecord* DeviceMemory::reads_ = nullptr;
+AccessRecord* DeviceMemory::line_writes_ = nullptr;
+AccessRecord* DeviceMemory::line_reads_ = nullptr;
 
 namespace {
 // As cuMemAlloc aligns, and room behind each allocation that belongs to none.
@@ -90,6 +92,8 @@ void DeviceMemory::reserve() {
     states_ = static_cast<uint8_t*>(reserve_range(kSpan, PROT_READ | PROT_WRITE));
     writes_ = static_cast<AccessRecord*>(reserve_range(kSpan * sizeof(AccessRecord), PROT_READ | PROT_WRITE));
     reads_ = static_cast<AccessRecord*>(reserve_range(kSpan * sizeof(AccessRecord), PROT_READ | PROT_WRITE));
+    line_writes_ = static_cast<AccessRecord*>(reserve_range(kSpan / kLineBytes * sizeof(AccessRecord), PROT_READ | PROT_WRITE));
+    line_reads_ = static_cast<AccessRecord*>(reserve_range(kSpan / kLineBytes * sizeof(AccessRecord), PROT_READ | PROT_WRITE));
     base_ = reinterpret_cast<uintptr_t>(reserve_range(kSpan, PROT_NONE));
 }
 
@@ -130,7 +134,8 @@ void DeviceMemory::release(unsigned char* memory) {
     std::memset(states_ + start, kOutside, entry.allocation.bytes);
     madvise(memory, pages, MADV_DONTNEED);
     mprotect(memory, pages, PROT_NONE);
-    // Whole pages of the shadow; its records lie eight bytes to a byte, so that every page of memory is eight of theirs.
+    // Whole pages of the shadow; its records lie eight bytes to a byte, so that every page of memory is eight of theirs. Those of lines stay
+    // as they are, for this memory is never used again.
     madvise(writes_ + start, pages * sizeof(AccessRecord), MADV_DONTNEED);
     madvise(reads_ + start, pages * sizeof(AccessRecord), MADV_DONTNEED);
 }
@@ -150,11 +155,13 @@ void DeviceMemory::forget_accesses() {
     Registry& all = registry();
     std::lock_guard lock(all.mutex);
     for (int device = 0; device < kMaxDevices; device++) {
-        size_t start = device * kDeviceSpan, bytes = (all.next_offset[device] + kPage) * sizeof(AccessRecord);
+        size_t start = device * kDeviceSpan, bytes = round_up(all.next_offset[device] + kPage, kLineBytes * kPage) * sizeof(AccessRecord);
         if (!base_ || all.next_offset[device] == 0)
             continue;
         madvise(writes_ + start, bytes, MADV_DONTNEED);
         madvise(reads_ + start, bytes, MADV_DONTNEED);
+        madvise(line_writes_ + start / kLineBytes, bytes / kLineBytes, MADV_DONTNEED);
+        madvise(line_reads_ + start / kLineBytes, bytes / kLineBytes, MADV_DONTNEED);
     }
 }
 

@@ -41,6 +41,10 @@ class DeviceMemory {
     static uint8_t* states(size_t offset) { return states_ + offset; }
     static AccessRecord* writes(size_t offset) { return writes_ + offset; }
     static AccessRecord* reads(size_t offset) { return reads_ + offset; }
+    /// Of the line of 16 bytes around an offset: most accesses take a line as a whole.
+    static constexpr size_t kLineBytes = 16;
+    static AccessRecord* line_writes(size_t offset) { return line_writes_ + offset / kLineBytes; }
+    static AccessRecord* line_reads(size_t offset) { return line_reads_ + offset / kLineBytes; }
 
     /// Null when the device's address range is used up.
     static unsigned char* allocate(int device, size_t bytes);
@@ -73,6 +77,8 @@ class DeviceMemory {
     static uint8_t* states_;
     static AccessRecord* writes_;
     static AccessRecord* reads_;
+    static AccessRecord* line_writes_;
+    static AccessRecord* line_reads_;
 };
 
 } // namespace emulator

@@ -14,6 +14,7 @@ constexpr unsigned kClockBits = 17, kThreadBits = 11, kBlockBits = 20;
 constexpr unsigned kSeveral = (1u << kThreadBits) - 1;            // threads of one block
 constexpr unsigned kSeveralBlocks = (1u << kBlockBits) - 1;
 constexpr unsigned kAtomic = kSeveral - 1;                        // whoever: atomics are in order among themselves
+constexpr unsigned kSplit = kSeveral - 2;                         // in a line's record: its bytes have records of their own
 constexpr uint32_t kLastClock = (1u << kClockBits) - 1;
 
 AccessRecord record(unsigned launch, unsigned block, unsigned thread, uint32_t clock) {
@@ -86,27 +87,37 @@ inline void check_state(const void* pointer, size_t offset, const char* what, bo
         thread_of(other), block_of(other), did, near.c_str());
 }
 
-template <unsigned kBytes>
-inline bool uniform(const AccessRecord* records) {
-    AccessRecord different = 0;
-    for (unsigned i = 1; i < kBytes; i++)
-        different |= records[i] ^ records[0];
-    return !different;
+/// A line's record holds for all of its bytes, unless it says that they have records of their own.
+inline bool is_split(AccessRecord line) { return thread_of(line) == kSplit; }
+
+/// Gives each byte of a line a record of its own.
+void split(const Thread& thread, AccessRecord& line, AccessRecord* bytes) {
+    std::fill_n(bytes, DeviceMemory::kLineBytes, launch_of(line) == thread.block->launch->number ? line : 0);
+    line = record(thread.block->launch->number, 0, kSplit, 0);
+}
+
+inline bool is_split_now(const Thread& thread, AccessRecord line) {
+    return is_split(line) && launch_of(line) == thread.block->launch->number;
 }
 
 template <unsigned kBytes>
-inline void check_order(const Thread& thread, const AccessRecord* records, const void* pointer, const char* what, const char* did) {
-    if (uniform<kBytes>(records) && ordered(thread, records[0])) [[likely]]
+inline void check_order(const Thread& thread, AccessRecord line, const AccessRecord* bytes, const void* pointer, const char* what, const char* did) {
+    if (launch_of(line) != thread.block->launch->number) [[likely]]
         return;
+    if (!is_split(line)) {
+        if (!ordered_in_launch(thread, line)) [[unlikely]]
+            fail_race(what, pointer, did, line);
+        return;
+    }
     for (unsigned i = 0; i < kBytes; i++) {
-        if (!ordered(thread, records[i]))
-            fail_race(what, static_cast<const char*>(pointer) + i, did, records[i]);
+        if (!ordered(thread, bytes[i])) [[unlikely]]
+            fail_race(what, static_cast<const char*>(pointer) + i, did, bytes[i]);
     }
 }
 
 /// What is to be remembered of the reads of a byte, once the thread has read it, too.
 inline AccessRecord joined(const Thread& thread, AccessRecord before, AccessRecord now) {
-    if (launch_of(before) != launch_of(now))
+    if (before == now || launch_of(before) != launch_of(now))
         return now;
     if (block_of(before) != block_of(now))
         return record(launch_of(now), kSeveralBlocks, kSeveral, 0);
@@ -118,27 +129,40 @@ inline AccessRecord joined(const Thread& thread, AccessRecord before, AccessReco
 template <unsigned kBytes>
 inline void remember_read(const Thread& thread, size_t offset) {
     AccessRecord now = mine(thread);
-    AccessRecord* reads = DeviceMemory::reads(offset);
-    if (uniform<kBytes>(reads)) {
-        AccessRecord before = reads[0];
-        if (before == now)
+    AccessRecord& line = *DeviceMemory::line_reads(offset);
+    AccessRecord* bytes = DeviceMemory::reads(offset);
+    if (!is_split_now(thread, line)) {
+        AccessRecord next = joined(thread, line, now);
+        if (next == line)
             return;
-        AccessRecord next = joined(thread, before, now);
-        if (next != before)
-            std::fill_n(reads, kBytes, next);
-        return;
+        if (kBytes == DeviceMemory::kLineBytes) {
+            line = next;
+            return;
+        }
+        split(thread, line, DeviceMemory::reads(offset / DeviceMemory::kLineBytes * DeviceMemory::kLineBytes));
     }
-    for (unsigned i = 0; i < kBytes; i++) {
-        if (reads[i] != now)
-            reads[i] = joined(thread, reads[i], now);
-    }
+    for (unsigned i = 0; i < kBytes; i++)
+        bytes[i] = joined(thread, bytes[i], now);
 }
 
+template <unsigned kBytes>
+inline void remember_write(const Thread& thread, size_t offset) {
+    AccessRecord& line = *DeviceMemory::line_writes(offset);
+    if (kBytes == DeviceMemory::kLineBytes) {
+        line = mine(thread);
+        return;
+    }
+    if (!is_split_now(thread, line))
+        split(thread, line, DeviceMemory::writes(offset / DeviceMemory::kLineBytes * DeviceMemory::kLineBytes));
+    std::fill_n(DeviceMemory::writes(offset), kBytes, mine(thread));
+}
+
+// Accesses are aligned to their size: none leaves its line.
 template <unsigned kBytes>
 void read_bytes(Thread& thread, const void* pointer) {
     size_t offset = DeviceMemory::offset(pointer);
     check_state<kBytes>(pointer, offset, "reads", true);
-    check_order<kBytes>(thread, DeviceMemory::writes(offset), pointer, "reads", "wrote");
+    check_order<kBytes>(thread, *DeviceMemory::line_writes(offset), DeviceMemory::writes(offset), pointer, "reads", "wrote");
     remember_read<kBytes>(thread, offset);
 }
 
@@ -146,10 +170,10 @@ template <unsigned kBytes>
 void write_bytes(Thread& thread, void* pointer) {
     size_t offset = DeviceMemory::offset(pointer);
     check_state<kBytes>(pointer, offset, "writes", false);
-    check_order<kBytes>(thread, DeviceMemory::writes(offset), pointer, "writes", "wrote");
-    check_order<kBytes>(thread, DeviceMemory::reads(offset), pointer, "writes", "read");
+    check_order<kBytes>(thread, *DeviceMemory::line_writes(offset), DeviceMemory::writes(offset), pointer, "writes", "wrote");
+    check_order<kBytes>(thread, *DeviceMemory::line_reads(offset), DeviceMemory::reads(offset), pointer, "writes", "read");
     std::memset(DeviceMemory::states(offset), kInitialised, kBytes);
-    std::fill_n(DeviceMemory::writes(offset), kBytes, mine(thread));
+    remember_write<kBytes>(thread, offset);
 }
 } // namespace
 
@@ -180,13 +204,14 @@ void write_global(Thread& thread, void* pointer, unsigned bytes) {
 void atomic_global(Thread& thread, void* pointer, unsigned bytes) {
     size_t offset = DeviceMemory::offset(pointer);
     check_state<4>(pointer, offset, "changes atomically", true);
-    AccessRecord now = by_atomic(thread);
-    AccessRecord *writes = DeviceMemory::writes(offset), *reads = DeviceMemory::reads(offset);
+    AccessRecord now = by_atomic(thread), &line = *DeviceMemory::line_writes(offset);
+    if (!is_split_now(thread, line))
+        split(thread, line, DeviceMemory::writes(offset / DeviceMemory::kLineBytes * DeviceMemory::kLineBytes));
+    check_order<4>(thread, *DeviceMemory::line_reads(offset), DeviceMemory::reads(offset), pointer, "changes atomically", "read");
+    AccessRecord* writes = DeviceMemory::writes(offset);
     for (unsigned i = 0; i < bytes; i++) {
         if (writes[i] != now && !ordered(thread, writes[i]))
             fail_race("changes atomically", static_cast<char*>(pointer) + i, "wrote", writes[i]);
-        if (!ordered(thread, reads[i]))
-            fail_race("changes atomically", static_cast<char*>(pointer) + i, "read", reads[i]);
     }
     std::fill_n(writes, bytes, now);
 }

@@ -34,14 +34,30 @@ inline bool all_same(const T* values, unsigned count) {
 void SharedShadow::reset(unsigned bytes, unsigned warps) {
     bytes_ = bytes;
     warps_ = warps;
-    states_.assign(bytes, kUninitialised);
-    writes_.assign(bytes, 0);
-    reader_warps_.assign(bytes, 0);
-    if (reads_.size() < warps)
-        reads_.resize(warps);
+    unsigned lines = (bytes + kLineBytes - 1) / kLineBytes;
+    states_.assign(lines * kLineBytes, kUninitialised);
+    is_split_.assign(lines, 0);
+    line_writes_.assign(lines, 0);
+    line_reader_warps_.assign(lines, 0);
+    // Records of bytes and of reads hold only once something says so.
+    writes_.resize(lines * kLineBytes);
+    reader_warps_.resize(lines * kLineBytes);
+    reads_.resize(std::max<size_t>(reads_.size(), warps));
+    line_reads_.resize(std::max<size_t>(line_reads_.size(), warps));
     for (unsigned warp = 0; warp < warps; warp++) {
-        if (reads_[warp].size() < bytes)
-            reads_[warp].resize(bytes);
+        reads_[warp].resize(lines * kLineBytes);
+        line_reads_[warp].resize(lines);
+    }
+}
+
+void SharedShadow::split(unsigned line) {
+    unsigned begin = line * kLineBytes;
+    is_split_[line] = 1;
+    std::fill_n(&writes_[begin], kLineBytes, line_writes_[line]);
+    std::fill_n(&reader_warps_[begin], kLineBytes, line_reader_warps_[line]);
+    for (unsigned rest = line_reader_warps_[line]; rest; rest &= rest - 1) {
+        unsigned warp = __builtin_ctz(rest);
+        std::fill_n(&reads_[warp][begin], kLineBytes, line_reads_[warp][line]);
     }
 }
 
@@ -63,21 +79,24 @@ inline SharedShadow::ReadRecord SharedShadow::joined(const Thread& thread, ReadR
     return static_cast<ReadRecord>(now) << 32 | unordered | thread.bit();
 }
 
+void SharedShadow::check_states(unsigned offset, unsigned bytes) const {
+    for (unsigned i = offset; i < offset + bytes; i++) {
+        if (states_[i] == kUninitialised)
+            fail(kLaunchFailed, "reads %u bytes of shared memory at %u, of which byte %u was never written", bytes, offset, i);
+        if (states_[i] == kAsyncPending)
+            fail(kLaunchFailed, "reads shared memory at %u while an asynchronous copy into it is under way (no wait for it, or no barrier behind the wait)", i);
+    }
+}
+
 template <unsigned kBytes>
 inline void SharedShadow::read_bytes(Thread& thread, unsigned offset) {
-    const uint8_t* states = &states_[offset];
     uint8_t wrong = 0;
     for (unsigned i = 0; i < kBytes; i++)
-        wrong |= states[i] ^ kInitialised;
-    if (wrong) [[unlikely]] {
-        for (unsigned i = 0; i < kBytes; i++) {
-            if (states[i] == kUninitialised)
-                fail(kLaunchFailed, "reads %u bytes of shared memory at %u, of which byte %u was never written", kBytes, offset, offset + i);
-            if (states[i] == kAsyncPending)
-                fail(kLaunchFailed, "reads shared memory at %u while an asynchronous copy into it is under way (no wait for it, or no barrier behind the wait)",
-                    offset + i);
-        }
-    }
+        wrong |= states_[offset + i] ^ kInitialised;
+    if (wrong) [[unlikely]]
+        check_states(offset, kBytes);
+    if (!is_split_[offset / kLineBytes])
+        split(offset / kLineBytes);
     const WriteRecord* writes = &writes_[offset];
     for (unsigned i = 0, step = all_same<kBytes>(writes) ? kBytes : 1; i < kBytes; i += step)
         check_last_write(thread, writes[i], offset + i, "reads");
@@ -98,13 +117,31 @@ inline void SharedShadow::read_bytes(Thread& thread, unsigned offset) {
     }
 }
 
+inline void SharedShadow::read_line(Thread& thread, unsigned offset) {
+    unsigned line = offset / kLineBytes;
+    if (is_split_[line])
+        return read_bytes<kLineBytes>(thread, offset);
+    uint8_t wrong = 0;
+    for (unsigned i = 0; i < kLineBytes; i++)
+        wrong |= states_[offset + i] ^ kInitialised;
+    if (wrong) [[unlikely]]
+        check_states(offset, kLineBytes);
+    check_last_write(thread, line_writes_[line], offset, "reads");
+    unsigned warp = thread.warp->index;
+    uint32_t bit = 1u << warp;
+    ReadRecord& read = line_reads_[warp][line];
+    read = line_reader_warps_[line] & bit ? joined(thread, read) : static_cast<ReadRecord>(thread.clock()) << 32 | thread.bit();
+    line_reader_warps_[line] |= bit;
+}
+
+// Accesses are aligned to their size: none leaves its line.
 void SharedShadow::read(Thread& thread, unsigned offset, unsigned bytes) {
     check_bounds(offset, bytes, "reads");
     switch (bytes) {
     case 2: return read_bytes<2>(thread, offset);
     case 4: return read_bytes<4>(thread, offset);
     case 8: return read_bytes<8>(thread, offset);
-    case 16: return read_bytes<16>(thread, offset);
+    case 16: return read_line(thread, offset);
     default:
         for (unsigned i = 0; i < bytes; i++)
             read_bytes<1>(thread, offset + i);
@@ -121,6 +158,8 @@ void SharedShadow::write(Thread& thread, unsigned offset, unsigned bytes) {
 
 void SharedShadow::atomic(Thread& thread, unsigned offset, unsigned bytes) {
     check_bounds(offset, bytes, "changes atomically");
+    if (!is_split_[offset / kLineBytes])
+        split(offset / kLineBytes);
     for (unsigned i = offset; i < offset + bytes; i++) {
         if (states_[i] != kInitialised)
             fail(kLaunchFailed, "changes shared memory at %u atomically, which was never written", i);
@@ -134,7 +173,6 @@ void SharedShadow::begin_async(Thread& thread, unsigned offset, unsigned bytes) 
     if (std::memchr(&states_[offset], kAsyncPending, bytes)) [[unlikely]]
         fail(kLaunchFailed, "starts an asynchronous copy to shared memory at %u where another one is under way", offset);
     check_writable(thread, offset, bytes, "starts an asynchronous copy to");
-    std::memset(&reader_warps_[offset], 0, bytes * sizeof(uint32_t));
     std::memset(&states_[offset], kAsyncPending, bytes);
 }
 
@@ -163,6 +201,15 @@ inline void SharedShadow::check_last_reads(const Thread& thread, unsigned warp, 
 
 /// Nobody else has written or read the bytes without being ordered before the thread.
 void SharedShadow::check_writable(const Thread& thread, unsigned offset, unsigned bytes, const char* what) const {
+    unsigned line = offset / kLineBytes;
+    if (!is_split_[line]) {
+        check_last_write(thread, line_writes_[line], offset, what);
+        for (unsigned rest = line_reader_warps_[line]; rest; rest &= rest - 1) {
+            unsigned warp = __builtin_ctz(rest);
+            check_last_reads(thread, warp, line_reads_[warp][line], offset, what);
+        }
+        return;
+    }
     const WriteRecord* writes = &writes_[offset];
     for (unsigned i = 0, step = all_same(writes, bytes) ? bytes : 1; i < bytes; i += step)
         check_last_write(thread, writes[i], offset + i, what);
@@ -183,7 +230,17 @@ void SharedShadow::remember_write(const Thread& thread, unsigned offset, unsigne
     if (clock > kLastSharedClock) [[unlikely]]
         fail(kLaunchFailed, "has met more barriers than the emulator can count (%u)", kLastSharedClock);
     std::memset(&states_[offset], kInitialised, bytes);
-    std::fill_n(&writes_[offset], bytes, clock << kWriterBits | thread.index);
+    unsigned line = offset / kLineBytes;
+    WriteRecord now = clock << kWriterBits | thread.index;
+    if (bytes == kLineBytes) {
+        is_split_[line] = 0;
+        line_writes_[line] = now;
+        line_reader_warps_[line] = 0;
+        return;
+    }
+    if (!is_split_[line])
+        split(line);
+    std::fill_n(&writes_[offset], bytes, now);
     // Who is ordered behind this write is behind the reads before it, too.
     std::memset(&reader_warps_[offset], 0, bytes * sizeof(uint32_t));
 }
