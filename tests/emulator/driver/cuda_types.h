@@ -27,6 +27,13 @@ enum CUresult {
     CUDA_ERROR_NOT_SUPPORTED = 801,
     CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED = 900,
     CUDA_ERROR_STREAM_CAPTURE_INVALIDATED = 901,
+    CUDA_ERROR_STREAM_CAPTURE_MERGE = 902,
+    CUDA_ERROR_STREAM_CAPTURE_UNMATCHED = 903,
+    CUDA_ERROR_STREAM_CAPTURE_UNJOINED = 904,
+    CUDA_ERROR_STREAM_CAPTURE_ISOLATION = 905,
+    CUDA_ERROR_CAPTURED_EVENT = 907,
+    CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD = 908,
+    CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE = 910,
 };
 
 using CUdevice = int;
@@ -49,6 +56,9 @@ struct CUlaunchAttribute {
 };
 static_assert(sizeof(CUlaunchAttribute) == 72);
 
+constexpr int CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION = 4;
+constexpr int CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION = 6;
+
 struct CUlaunchConfig {
     unsigned gridX, gridY, gridZ, blockX, blockY, blockZ, sharedBytes;
     struct Stream* stream;
@@ -56,3 +66,23 @@ struct CUlaunchConfig {
     unsigned attributeCount;
 };
 static_assert(sizeof(CUlaunchConfig) == 56);
+
+struct CUDA_KERNEL_NODE_PARAMS {
+    struct Function* function;
+    unsigned gridX, gridY, gridZ, blockX, blockY, blockZ, sharedBytes;
+    void** kernelParams;
+    void** extra;
+    void* kernel;
+    void* context;
+};
+static_assert(sizeof(CUDA_KERNEL_NODE_PARAMS) == 72);
+
+struct CUgraphExecUpdateResultInfo {
+    int result;
+    struct GraphNode* errorNode;
+    struct GraphNode* errorFromNode;
+};
+static_assert(sizeof(CUgraphExecUpdateResultInfo) == 24);
+
+constexpr int CU_GRAPH_EXEC_UPDATE_ERROR_TOPOLOGY_CHANGED = 2, CU_GRAPH_EXEC_UPDATE_ERROR_NODE_TYPE_CHANGED = 3,
+              CU_GRAPH_EXEC_UPDATE_ERROR_FUNCTION_CHANGED = 4;

@@ -1,4 +1,6 @@
 // Devices, their attributes, and primary contexts.
+#include <dlfcn.h>
+
 #include <cstring>
 
 #include "driver.h"
@@ -10,9 +12,56 @@ Device* find(CUdevice ordinal) {
     auto& devices = driver().devices;
     return ordinal >= 0 && ordinal < static_cast<int>(devices.size()) ? devices[ordinal].get() : nullptr;
 }
+
+bool is_context(const Device* device) {
+    for (const auto& each : driver().devices)
+        if (each.get() == device)
+            return device->retained > 0;
+    return false;
+}
 } // namespace
 
+namespace emulator {
+
+/// The last release of a context destroys all that lives in it, and with it the fault that it died of.
+void destroy_context(Device& device) {
+    Driver& state = driver();
+    std::string left;
+    auto destroy = [&](auto& all, const char* what) {
+        for (size_t i = all.size(); i-- > 0;) {
+            if (all[i]->device != &device)
+                continue;
+            left += std::string(left.empty() ? "" : ", ") + what;
+            if constexpr (std::is_same_v<decltype(all[i]), Module*&>)
+                dlclose(all[i]->library);
+            delete all[i];
+            all.erase(all.begin() + static_cast<std::ptrdiff_t>(i));
+        }
+    };
+    for (Stream* stream : state.streams) {
+        if (stream->device == &device)
+            run_pending(*stream);
+    }
+    destroy(state.streams, "a stream");
+    destroy(state.events, "an event");
+    destroy(state.graph_execs, "a graph's executable");
+    destroy(state.graphs, "a graph");
+    destroy(state.modules, "a module");
+    size_t allocations = DeviceMemory::release_all(device.ordinal);
+    if (allocations)
+        left += std::string(left.empty() ? "" : ", ") + std::to_string(allocations) + " allocations";
+    device.allocated_bytes = 0;
+    device.sticky_error = 0;
+    if (!left.empty())
+        note_violation("the context of device " + std::to_string(device.ordinal) + " is destroyed with what still lives in it: " + left);
+}
+
+} // namespace emulator
+
 extern "C" {
+
+int cuInit(unsigned flags);
+const char* emulatorCallError();
 
 int cuDriverGetVersion(int* version) {
     *version = 12040;
@@ -105,25 +154,49 @@ int cuDevicePrimaryCtxRetain(void** context, CUdevice ordinal) {
 }
 
 int cuDevicePrimaryCtxRelease_v2(CUdevice ordinal) {
-    if (int error = enter("cuDevicePrimaryCtxRelease_v2"))
-        return error;
+    int fault = enter_release("cuDevicePrimaryCtxRelease_v2");
     Device* device = find(ordinal);
     if (!device)
         return CUDA_ERROR_INVALID_DEVICE;
     std::lock_guard lock(driver().mutex);
     if (device->retained == 0)
-        return CUDA_ERROR_INVALID_CONTEXT;
-    // The last release destroys the context, and with it the fault that it died of.
+        return refuse(CUDA_ERROR_INVALID_CONTEXT, "a primary context is released more often than it was retained");
     if (--device->retained == 0)
-        device->sticky_error = 0;
-    return CUDA_SUCCESS;
+        destroy_context(*device);
+    return fault;
 }
 
 int cuCtxSetCurrent(void* context) {
     if (int error = enter("cuCtxSetCurrent"))
         return error;
-    current_device() = static_cast<Device*>(context);
+    auto chosen = static_cast<Device*>(context);
+    if (chosen && !is_context(chosen))
+        return refuse(CUDA_ERROR_INVALID_CONTEXT, "a context is made current that does not exist (any more)");
+    current_device() = chosen;
     return CUDA_SUCCESS;
+}
+
+int cuGetProcAddress_v2(const char* symbol, void** function, int version, uint64_t, int* status) {
+    if (int error = enter("cuGetProcAddress_v2"))
+        return error;
+    if (!symbol || !function || version < 1000)
+        return CUDA_ERROR_INVALID_VALUE;
+    // The base name stands for the newest function of that name that the asked version had; here each has only one.
+    static void* self = [] {
+        Dl_info info;
+        dladdr(reinterpret_cast<void*>(&cuInit), &info);
+        return dlopen(info.dli_fname, RTLD_NOW | RTLD_NOLOAD);
+    }();
+    std::string name = symbol;
+    bool newer = name == "cuEventElapsedTime" && version < 13000;
+    *function = newer ? nullptr : dlsym(self, (name + "_v2").c_str());
+    if (!*function)
+        *function = dlsym(self, symbol);
+    if (name.rfind("cu", 0) != 0)
+        *function = nullptr;
+    if (status)
+        *status = *function ? 0 : 1;
+    return *function ? CUDA_SUCCESS : CUDA_ERROR_NOT_FOUND;
 }
 
 int cuGetErrorName(int error, const char** name) {
@@ -135,6 +208,9 @@ int cuGetErrorName(int error, const char** name) {
         NAME(CUDA_ERROR_NOT_READY) NAME(CUDA_ERROR_ILLEGAL_ADDRESS) NAME(CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES) NAME(CUDA_ERROR_LAUNCH_TIMEOUT)
         NAME(CUDA_ERROR_ILLEGAL_INSTRUCTION) NAME(CUDA_ERROR_MISALIGNED_ADDRESS) NAME(CUDA_ERROR_LAUNCH_FAILED) NAME(CUDA_ERROR_NOT_SUPPORTED)
         NAME(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED) NAME(CUDA_ERROR_STREAM_CAPTURE_INVALIDATED)
+        NAME(CUDA_ERROR_STREAM_CAPTURE_MERGE) NAME(CUDA_ERROR_STREAM_CAPTURE_UNMATCHED) NAME(CUDA_ERROR_STREAM_CAPTURE_UNJOINED)
+        NAME(CUDA_ERROR_STREAM_CAPTURE_ISOLATION) NAME(CUDA_ERROR_CAPTURED_EVENT) NAME(CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD)
+        NAME(CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE)
 #undef NAME
     default: *name = nullptr; return CUDA_ERROR_INVALID_VALUE;
     }
@@ -142,12 +218,9 @@ int cuGetErrorName(int error, const char** name) {
 
 int cuGetErrorString(int error, const char** text) {
     // The emulator knows better than a generic sentence what went wrong.
-    static thread_local std::string copy;
-    std::lock_guard lock(driver().mutex);
-    copy = driver().last_error;
-    if (error < 700 || copy.empty())
+    *text = emulatorCallError();
+    if (!*text)
         return cuGetErrorName(error, text);
-    *text = copy.c_str();
     return CUDA_SUCCESS;
 }
 

@@ -51,7 +51,7 @@ extern "C" {
 
 int cuModuleLoadDataEx(Module** result, const void* image, unsigned, int*, void**) {
     Device* device;
-    if (int error = enter_context("cuModuleLoadDataEx", device))
+    if (int error = enter_unsafe("cuModuleLoadDataEx", device))
         return error;
     auto bytes = static_cast<const unsigned char*>(image);
     if (!bytes || std::memcmp(bytes, ELFMAG, SELFMAG) != 0)
@@ -87,21 +87,27 @@ int cuModuleLoadDataEx(Module** result, const void* image, unsigned, int*, void*
     module->file = file;
     find_image(*module);
     std::lock_guard lock(driver().mutex);
-    driver().modules.insert(module.get());
+    driver().modules.push_back(module.get());
     *result = module.release();
     return CUDA_SUCCESS;
 }
 
 int cuModuleUnload(Module* module) {
-    if (int error = enter("cuModuleUnload"))
+    int fault = enter_release("cuModuleUnload");
+    {
+        std::lock_guard lock(driver().mutex);
+        if (!is_live(driver().modules, module))
+            return refuse(CUDA_ERROR_INVALID_HANDLE, "a module is unloaded that does not exist (any more)");
+    }
+    if (int error = invalidate_captures("cuModuleUnload"))
         return error;
+    settle_uses(*module);
     std::lock_guard lock(driver().mutex);
-    if (driver().modules.erase(module) == 0)
-        return CUDA_ERROR_INVALID_HANDLE;
+    forget(driver().modules, module);
     dlclose(module->library);
     close(module->file);
     delete module;
-    return CUDA_SUCCESS;
+    return fault;
 }
 
 int cuModuleGetFunction(Function** result, Module* module, const char* name) {
@@ -109,8 +115,8 @@ int cuModuleGetFunction(Function** result, Module* module, const char* name) {
     if (int error = enter_context("cuModuleGetFunction", device))
         return error;
     std::lock_guard lock(driver().mutex);
-    if (!driver().modules.count(module))
-        return CUDA_ERROR_INVALID_HANDLE;
+    if (int error = check_handle(driver().modules, module, device, "a module"))
+        return error;
     void* entry = dlsym(module->library, name);
     void* info = dlsym(module->library, (std::string(name) + "_info").c_str());
     if (!entry || !info)

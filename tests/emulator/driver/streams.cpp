@@ -1,168 +1,229 @@
 // Streams and events.
-#include <chrono>
-
 #include "driver.h"
 
 using namespace emulator;
 
 namespace {
-double now_ms() { return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
-
-bool known(Stream* stream) {
-    std::lock_guard lock(driver().mutex);
-    return driver().streams.count(stream) != 0;
+/// Waiting for an event; one that was recorded in a capture stands for no moment.
+int check_event(Event* event, Device* device) {
+    if (int error = check_handle(driver().events, event, device, "an event"))
+        return error;
+    return event->capture ? refuse(CUDA_ERROR_CAPTURED_EVENT, "an event that was recorded in a capture is asked whether it has passed") : CUDA_SUCCESS;
 }
 
-bool known(Event* event) {
-    std::lock_guard lock(driver().mutex);
-    return driver().events.count(event) != 0;
-}
-
-bool reached(Event* event, uint64_t record) {
-    std::lock_guard lock(driver().mutex);
-    return event->completed >= record;
+/// A stream that records cannot be waited for; asking ends its capture.
+int check_not_captured(Stream* stream, Device* device, const char* function) {
+    if (int error = check_handle(driver().streams, stream, device, "a stream"))
+        return error;
+    if (!stream->capture)
+        return CUDA_SUCCESS;
+    stream->capture->invalidated = true;
+    return refuse(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, std::string(function) + " on a stream that is capturing");
 }
 } // namespace
 
 extern "C" {
 
-int cuStreamCreate(Stream** result, unsigned) {
+int cuStreamCreate(Stream** result, unsigned flags) {
     Device* device;
     if (int error = enter_context("cuStreamCreate", device))
         return error;
-    auto stream = std::make_unique<Stream>();
+    if (!result || flags > 1)
+        return CUDA_ERROR_INVALID_VALUE;
+    auto stream = new Stream;
     stream->device = device;
+    stream->owner = this_thread();
     std::lock_guard lock(driver().mutex);
-    driver().streams.insert(stream.get());
-    *result = stream.release();
+    driver().streams.push_back(stream);
+    *result = stream;
     return CUDA_SUCCESS;
 }
 
 int cuStreamDestroy_v2(Stream* stream) {
-    if (int error = enter("cuStreamDestroy_v2"))
-        return error;
-    if (!known(stream))
-        return CUDA_ERROR_INVALID_HANDLE;
-    drain(*stream);
+    int fault = enter_release("cuStreamDestroy_v2");
+    {
+        std::lock_guard lock(driver().mutex);
+        if (!is_live(driver().streams, stream))
+            return refuse(CUDA_ERROR_INVALID_HANDLE, "a stream is destroyed that does not exist (any more)");
+        if (stream->capture)
+            stream->capture->invalidated = true;
+    }
+    // As the driver does: the handle is gone at once, and its work is still done.
+    run_pending(*stream);
     std::lock_guard lock(driver().mutex);
-    driver().streams.erase(stream);
+    if (stream->capture)
+        forget(stream->capture->streams, stream);
+    forget(driver().streams, stream);
     delete stream;
-    return CUDA_SUCCESS;
+    return fault;
 }
 
 int cuStreamSynchronize(Stream* stream) {
     Device* device;
     if (int error = enter_context("cuStreamSynchronize", device))
         return error;
-    return known(stream) ? drain(*stream) : CUDA_ERROR_INVALID_HANDLE;
+    if (int error = check_not_captured(stream, device, "cuStreamSynchronize"))
+        return error;
+    if (int error = invalidate_captures("cuStreamSynchronize"))
+        return error;
+    return run_pending(*stream);
 }
 
 int cuStreamQuery(Stream* stream) {
     Device* device;
     if (int error = enter_context("cuStreamQuery", device))
         return error;
-    if (!known(stream))
-        return CUDA_ERROR_INVALID_HANDLE;
+    if (int error = check_not_captured(stream, device, "cuStreamQuery"))
+        return error;
+    if (int error = invalidate_captures("cuStreamQuery"))
+        return error;
     // Asking takes time, in which the device may get on.
-    drain(*stream, [left = 1]() mutable { return left-- == 0; });
+    if (int error = run_pending(*stream, 1))
+        return error;
     std::lock_guard lock(driver().mutex);
-    return stream->device->sticky_error ? stream->device->sticky_error : stream->pending.empty() ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY;
+    return stream->pending.empty() ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY;
 }
 
-int cuEventCreate(Event** result, unsigned) {
+int cuStreamWaitEvent(Stream* stream, Event* event, unsigned flags) {
+    Device* device;
+    if (int error = enter_context("cuStreamWaitEvent", device))
+        return error;
+    if (int error = check_handle(driver().streams, stream, device, "a stream"))
+        return error;
+    std::unique_lock lock(driver().mutex);
+    if (!is_live(driver().events, event))
+        return refuse(CUDA_ERROR_INVALID_HANDLE, "cuStreamWaitEvent is given an event that does not exist (any more)");
+    if (flags)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (event->capture || stream->capture)
+        return capture_wait(*stream, *event);
+    if (event->recorded == 0 || event->stream == stream)
+        return CUDA_SUCCESS;
+    Work work{WorkKind::kWait};
+    work.name = "cuStreamWaitEvent";
+    work.event = event;
+    work.record = event->recorded;
+    lock.unlock();
+    return enqueue(stream, device, std::move(work));
+}
+
+int cuEventCreate(Event** result, unsigned flags) {
     Device* device;
     if (int error = enter_context("cuEventCreate", device))
         return error;
+    constexpr unsigned kBlockingSync = 1, kDisableTiming = 2;
+    if (!result || flags > (kBlockingSync | kDisableTiming))
+        return CUDA_ERROR_INVALID_VALUE;
+    auto event = new Event;
+    event->device = device;
+    event->timed = !(flags & kDisableTiming);
     std::lock_guard lock(driver().mutex);
-    *result = new Event;
-    driver().events.insert(*result);
+    driver().events.push_back(event);
+    *result = event;
     return CUDA_SUCCESS;
 }
 
 int cuEventDestroy_v2(Event* event) {
-    if (int error = enter("cuEventDestroy_v2"))
-        return error;
+    int fault = enter_release("cuEventDestroy_v2");
     std::lock_guard lock(driver().mutex);
-    if (driver().events.erase(event) == 0)
-        return CUDA_ERROR_INVALID_HANDLE;
+    if (!is_live(driver().events, event))
+        return refuse(CUDA_ERROR_INVALID_HANDLE, "an event is destroyed that does not exist (any more)");
+    // Streams that wait for it were told what to wait for: that must happen before it is forgotten.
+    for (size_t i = 0; i < driver().streams.size(); i++) {
+        Stream* stream = driver().streams[i];
+        bool waits = false;
+        for (const Work& work : stream->pending)
+            waits |= work.kind == WorkKind::kWait && work.event == event;
+        if (waits && event->completed < event->recorded && is_live(driver().streams, event->stream))
+            run_until(*event->stream, event, event->recorded);
+    }
+    forget(driver().events, event);
     delete event;
-    return CUDA_SUCCESS;
+    return fault;
 }
 
 int cuEventRecord(Event* event, Stream* stream) {
     Device* device;
     if (int error = enter_context("cuEventRecord", device))
         return error;
-    if (!known(event) || !known(stream))
-        return CUDA_ERROR_INVALID_HANDLE;
-    uint64_t record;
+    if (int error = check_handle(driver().events, event, device, "an event"))
+        return error;
+    if (int error = check_handle(driver().streams, stream, device, "a stream"))
+        return error;
+    Work work{WorkKind::kRecord};
     {
         std::lock_guard lock(driver().mutex);
-        record = ++event->recorded;
+        if (stream->capture) {
+            if (stream->capture->invalidated)
+                return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
+            event->capture = stream->capture;
+            event->captured_after = stream->frontier;
+            return CUDA_SUCCESS;
+        }
+        event->capture = nullptr;
+        work.name = "cuEventRecord";
+        work.event = event;
+        work.record = ++event->recorded;
         event->stream = stream;
     }
-    return enqueue(stream, {"cuEventRecord", [=] {
-        std::lock_guard lock(driver().mutex);
-        // An event that was destroyed meanwhile is nobody's business any more.
-        if (driver().events.count(event)) {
-            event->completed = record;
-            event->completed_at_ms = now_ms();
-        }
-        return static_cast<int>(CUDA_SUCCESS);
-    }});
-}
-
-int cuStreamWaitEvent(Stream* stream, Event* event, unsigned) {
-    Device* device;
-    if (int error = enter_context("cuStreamWaitEvent", device))
-        return error;
-    if (!known(event) || !known(stream))
-        return CUDA_ERROR_INVALID_HANDLE;
-    std::unique_lock lock(driver().mutex);
-    uint64_t record = event->recorded;
-    Stream* other = event->stream;
-    lock.unlock();
-    if (record == 0 || other == stream)
-        return CUDA_SUCCESS;
-    return enqueue(stream, {"cuStreamWaitEvent", [=] {
-        return known(event) && known(other) ? drain(*other, [=] { return reached(event, record); }) : static_cast<int>(CUDA_SUCCESS);
-    }});
+    return enqueue(stream, device, std::move(work));
 }
 
 int cuEventSynchronize(Event* event) {
     Device* device;
     if (int error = enter_context("cuEventSynchronize", device))
         return error;
-    if (!known(event))
-        return CUDA_ERROR_INVALID_HANDLE;
+    if (int error = check_event(event, device))
+        return error;
+    if (int error = invalidate_captures("cuEventSynchronize"))
+        return error;
     std::unique_lock lock(driver().mutex);
     uint64_t record = event->recorded;
     Stream* stream = event->stream;
+    if (record == 0 || event->completed >= record || !is_live(driver().streams, stream))
+        return device->sticky_error;
     lock.unlock();
-    return record == 0 ? CUDA_SUCCESS : drain(*stream, [=] { return reached(event, record); });
+    return run_until(*stream, event, record);
 }
 
 int cuEventQuery(Event* event) {
     Device* device;
     if (int error = enter_context("cuEventQuery", device))
         return error;
-    if (!known(event))
-        return CUDA_ERROR_INVALID_HANDLE;
-    std::lock_guard lock(driver().mutex);
+    if (int error = check_event(event, device))
+        return error;
+    if (int error = invalidate_captures("cuEventQuery"))
+        return error;
+    std::unique_lock lock(driver().mutex);
+    Stream* stream = event->stream;
+    if (event->completed < event->recorded && is_live(driver().streams, stream)) {
+        lock.unlock();
+        // Asking takes time, in which the device may get on: who polls for an event must not poll forever.
+        if (int error = run_pending(*stream, 1))
+            return error;
+        lock.lock();
+    }
     return event->completed >= event->recorded ? CUDA_SUCCESS : CUDA_ERROR_NOT_READY;
 }
 
-int cuEventElapsedTime(float* milliseconds, Event* start, Event* end) {
+static int elapsed(const char* function, float* milliseconds, Event* start, Event* end) {
     Device* device;
-    if (int error = enter_context("cuEventElapsedTime", device))
+    if (int error = enter_context(function, device))
         return error;
-    if (!known(start) || !known(end))
-        return CUDA_ERROR_INVALID_HANDLE;
+    if (int error = check_event(start, device))
+        return error;
+    if (int error = check_event(end, device))
+        return error;
     std::lock_guard lock(driver().mutex);
+    if (!start->timed || !end->timed || start->recorded == 0 || end->recorded == 0)
+        return refuse(CUDA_ERROR_INVALID_HANDLE, "the time is asked between events that are not timed, or were never recorded");
     if (start->completed < start->recorded || end->completed < end->recorded)
         return CUDA_ERROR_NOT_READY;
     *milliseconds = static_cast<float>(end->completed_at_ms - start->completed_at_ms);
     return CUDA_SUCCESS;
 }
+
+int cuEventElapsedTime(float* milliseconds, Event* start, Event* end) { return elapsed("cuEventElapsedTime", milliseconds, start, end); }
+int cuEventElapsedTime_v2(float* milliseconds, Event* start, Event* end) { return elapsed("cuEventElapsedTime_v2", milliseconds, start, end); }
 
 } // extern "C"

@@ -13,9 +13,10 @@ Barrier& enter(unsigned id, unsigned threads, const char* what) {
     Barrier& barrier = thread.block->barriers[id];
     if (barrier.arrived && barrier.expected != threads)
         fail(kIllegalInstruction, "executes %s on barrier %u for %u threads, where others wait for %u", what, id, threads, barrier.expected);
+    if (barrier.arrived == 0)
+        barrier.known.assign(thread.block->clocks.threads(), 0);
     barrier.expected = threads;
     barrier.arrived++;
-    barrier.known.resize(thread.block->clocks.threads(), 0);
     thread.block->clocks.join(barrier.known, thread.index);
     thread.block->clocks.advance(thread.index);
     return barrier;
@@ -27,7 +28,8 @@ void complete(Barrier& barrier, Block& block) {
         block.clocks.learn(thread->index, barrier.known);
         wake(*thread);
     }
-    barrier = {};
+    barrier.expected = barrier.arrived = 0;
+    barrier.waiters.clear();
 }
 } // namespace
 
@@ -40,10 +42,11 @@ extern "C" {
 void emulator_barrier_sync(unsigned id, unsigned threads) {
     Thread& thread = *current_thread();
     Block& block = *thread.block;
-    Barrier& barrier = enter(id, threads, "bar.sync");
+    Barrier& barrier = enter(id, threads, kBarSync);
     barrier.waiters.push_back(&thread);
     if (barrier.arrived < threads) {
-        park(thread, "bar.sync");
+        thread.waiting_id = id;
+        park(thread, kBarSync);
         return;
     }
     complete(barrier, block);

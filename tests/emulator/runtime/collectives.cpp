@@ -6,6 +6,11 @@
 
 namespace emulator {
 
+void fail_collective(const char* name, unsigned mask, const void* place, const Collective& open) {
+    fail(kIllegalInstruction, "executes %s with mask %08x while lanes %08x of its warp wait in %s with mask %08x%s", name, mask, open.arrived, open.name,
+        open.mask, open.name == name && open.mask == mask && open.place != place ? " elsewhere in the code" : "");
+}
+
 namespace {
 struct Exchange {
     unsigned value, lane, result;
@@ -34,6 +39,7 @@ struct Matrix {
 
 void load_matrices(Collective& all, bool transposed) {
     Block& block = *current_thread()->block;
+    Warp& warp = *current_thread()->warp;
     unsigned base = block.launch->request.shared_address_base;
     uint16_t rows[4][8][8];
     uintptr_t addresses[8];
@@ -41,9 +47,10 @@ void load_matrices(Collective& all, bool transposed) {
         for (unsigned row = 0; row < 8; row++) {
             unsigned lane = 8 * matrix + row, address = operand_of<Matrix>(all, lane).address - base;
             const unsigned char* pointer = block.shared + address;
-            require_alignment(pointer, 16, "a row of ldmatrix");
+            if (address % 16 != 0)
+                fail(kMisalignedAddress, "executes ldmatrix in which lane %u gives the address %u, which is not aligned to 16 bytes", lane, address);
             // Each row is read by the lane that gives its address.
-            block.shared_shadow.read(block.warps[current_thread()->warp->index].thread(lane), address, 16);
+            block.shared_shadow.read(warp.thread(lane), address, 16);
             std::memcpy(rows[matrix][row], pointer, 16);
             addresses[row] = reinterpret_cast<uintptr_t>(pointer);
         }
@@ -67,47 +74,64 @@ struct Product {
     EmulatedFloats4 c;
 };
 
-float from_bf16(uint16_t bits) {
-    uint32_t wide = static_cast<uint32_t>(bits) << 16;
+float bits_to_float(uint32_t bits) {
     float value;
-    std::memcpy(&value, &wide, sizeof value);
-    return value;
-}
-
-float from_f16(uint16_t bits) {
-    _Float16 value;
     std::memcpy(&value, &bits, sizeof value);
     return value;
 }
 
+struct Bf16 {
+    static float low(uint32_t pair) { return bits_to_float(pair << 16); }
+    static float high(uint32_t pair) { return bits_to_float(pair & 0xFFFF0000u); }
+};
+
+struct F16 {
+    static float widen(uint16_t bits) {
+        _Float16 value;
+        std::memcpy(&value, &bits, sizeof value);
+        return value;
+    }
+    static float low(uint32_t pair) { return widen(static_cast<uint16_t>(pair)); }
+    static float high(uint32_t pair) { return widen(static_cast<uint16_t>(pair >> 16)); }
+};
+
 /// mma.m16n8k16 by its fragment layouts (g = lane / 4, t = lane % 4): A register r holds row g + 8 (r & 1), k 2t + 8 (r >> 1) + {0, 1};
 /// B register r holds k 2t + 8r + {0, 1}, column g; C element 2h + e is row g + 8h, column 2t + e. Sums ascend in k, in float32.
-template <float (*Widen)(uint16_t)>
+template <typename Format>
 void multiply(Collective& all) {
-    float a[16][16], b[16][8], c[16][8];
+    uint32_t a_pairs[16 * 8], b_pairs[8 * 8];    // [row][k / 2], [k / 2][column]
     for (unsigned lane = 0; lane < kWarpSize; lane++) {
         unsigned g = lane / 4, t = lane % 4;
         const auto& operand = operand_of<Product>(all, lane);
-        const unsigned registers[4] = {operand.a.x, operand.a.y, operand.a.z, operand.a.w};
-        for (unsigned r = 0; r < 4; r++) {
-            for (unsigned e = 0; e < 2; e++)
-                a[g + 8 * (r & 1)][2 * t + 8 * (r >> 1) + e] = Widen(static_cast<uint16_t>(registers[r] >> 16 * e));
-        }
-        for (unsigned r = 0; r < 2; r++) {
-            for (unsigned e = 0; e < 2; e++)
-                b[2 * t + 8 * r + e][g] = Widen(static_cast<uint16_t>(operand.b[r] >> 16 * e));
-        }
-        c[g][2 * t] = operand.c.x, c[g][2 * t + 1] = operand.c.y, c[g + 8][2 * t] = operand.c.z, c[g + 8][2 * t + 1] = operand.c.w;
+        a_pairs[g * 8 + t] = operand.a.x, a_pairs[(g + 8) * 8 + t] = operand.a.y;
+        a_pairs[g * 8 + t + 4] = operand.a.z, a_pairs[(g + 8) * 8 + t + 4] = operand.a.w;
+        b_pairs[t * 8 + g] = operand.b[0], b_pairs[(t + 4) * 8 + g] = operand.b[1];
     }
-    for (unsigned k = 0; k < 16; k++) {
-        for (unsigned row = 0; row < 16; row++) {
-            for (unsigned column = 0; column < 8; column++)
-                c[row][column] = __builtin_fmaf(a[row][k], b[k][column], c[row][column]);
+    alignas(64) float a[2][16 * 8], b[2][8 * 8];    // [k % 2], and as above
+    for (unsigned i = 0; i < 16 * 8; i++)
+        a[0][i] = Format::low(a_pairs[i]), a[1][i] = Format::high(a_pairs[i]);
+    for (unsigned i = 0; i < 8 * 8; i++)
+        b[0][i] = Format::low(b_pairs[i]), b[1][i] = Format::high(b_pairs[i]);
+    using Row = float __attribute__((vector_size(32)));
+    Row columns[16];
+    for (unsigned k = 0; k < 16; k++)
+        std::memcpy(&columns[k], &b[k % 2][k / 2 * 8], sizeof columns[k]);
+    for (unsigned g = 0; g < 8; g++) {
+        // Rows g and g + 8 of C lie in lanes 4 g to 4 g + 3, two columns of each in each.
+        float c[2][8];
+        for (unsigned t = 0; t < 4; t++) {
+            const EmulatedFloats4& part = operand_of<Product>(all, 4 * g + t).c;
+            c[0][2 * t] = part.x, c[0][2 * t + 1] = part.y, c[1][2 * t] = part.z, c[1][2 * t + 1] = part.w;
         }
-    }
-    for (unsigned lane = 0; lane < kWarpSize; lane++) {
-        unsigned g = lane / 4, t = lane % 4;
-        operand_of<Product>(all, lane).c = {c[g][2 * t], c[g][2 * t + 1], c[g + 8][2 * t], c[g + 8][2 * t + 1]};
+        Row sums[2];
+        std::memcpy(sums, c, sizeof sums);
+        for (unsigned k = 0; k < 16; k++) {
+            sums[0] += a[k % 2][g * 8 + k / 2] * columns[k];
+            sums[1] += a[k % 2][(g + 8) * 8 + k / 2] * columns[k];
+        }
+        std::memcpy(c, sums, sizeof sums);
+        for (unsigned t = 0; t < 4; t++)
+            operand_of<Product>(all, 4 * g + t).c = {c[0][2 * t], c[0][2 * t + 1], c[1][2 * t], c[1][2 * t + 1]};
     }
     current_thread()->block->launch->result.traffic.tensor_flops += 2 * 16 * 8 * 16;
 }
@@ -122,13 +146,13 @@ extern "C" {
 void emulator_syncwarp(unsigned mask) {
     int nothing = 0;
     together("__syncwarp", mask, nullptr, nothing, [&](Collective&) {
-        Thread& last = *current_thread();
-        VectorClocks& clocks = last.block->clocks;
-        std::vector<uint32_t> known(clocks.threads(), 0);
+        Warp& warp = *current_thread()->warp;
+        VectorClocks& clocks = warp.block->clocks;
+        std::vector<uint32_t>& known = clocks.scratch();
         for (unsigned rest = mask; rest; rest &= rest - 1)
-            clocks.join(known, last.warp->thread(__builtin_ctz(rest)).index);
+            clocks.join(known, warp.thread(__builtin_ctz(rest)).index);
         for (unsigned rest = mask; rest; rest &= rest - 1) {
-            unsigned index = last.warp->thread(__builtin_ctz(rest)).index;
+            unsigned index = warp.thread(__builtin_ctz(rest)).index;
             clocks.learn(index, known);
             clocks.advance(index);
         }
@@ -164,13 +188,13 @@ EmulatedWords4 emulator_ldmatrix_x4(unsigned address, bool transposed) {
 
 EmulatedFloats4 emulator_mma_m16n8k16_bf16(EmulatedWords4 a, unsigned b0, unsigned b1, EmulatedFloats4 c) {
     Product mine{a, {b0, b1}, c};
-    together("mma.bf16", kAllLanes, __builtin_return_address(0), mine, multiply<from_bf16>);
+    together("mma.bf16", kAllLanes, __builtin_return_address(0), mine, multiply<Bf16>);
     return mine.c;
 }
 
 EmulatedFloats4 emulator_mma_m16n8k16_f16(EmulatedWords4 a, unsigned b0, unsigned b1, EmulatedFloats4 c) {
     Product mine{a, {b0, b1}, c};
-    together("mma.f16", kAllLanes, __builtin_return_address(0), mine, multiply<from_f16>);
+    together("mma.f16", kAllLanes, __builtin_return_address(0), mine, multiply<F16>);
     return mine.c;
 }
 

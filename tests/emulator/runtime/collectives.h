@@ -5,28 +5,31 @@
 
 namespace emulator {
 
+[[noreturn]] void fail_collective(const char* name, unsigned mask, const void* place, const Collective& open);
+
 /// Waits until every lane of `mask` has come to the same operation; the last to arrive runs complete(collective).
 template <typename Operand, typename Complete>
-void together(const char* name, unsigned mask, const void* place, Operand& operand, Complete complete) {
+inline void together(const char* name, unsigned mask, const void* place, Operand& operand, Complete complete) {
     Thread& thread = *current_thread();
     Warp& warp = *thread.warp;
-    if (!(mask & thread.bit()))
+    if (!(mask & thread.bit())) [[unlikely]]
         fail(kIllegalInstruction, "executes %s with mask %08x, in which its lane %u is not", name, mask, thread.lane);
     Collective* slot = nullptr;
-    for (Collective& open : warp.collectives) {
-        if (!open.name || !(open.mask & mask))
+    for (unsigned rest = warp.open; rest; rest &= rest - 1) {
+        Collective& open = warp.collectives[__builtin_ctz(rest)];
+        if (!(open.mask & mask))
             continue;
-        if (open.mask != mask || open.name != name || open.place != place)
-            fail(kIllegalInstruction, "executes %s with mask %08x while lanes %08x of its warp wait in %s with mask %08x%s", name, mask, open.arrived,
-                open.name, open.mask, open.name == name && open.mask == mask ? " elsewhere in the code" : "");
+        if (open.mask != mask || open.name != name || open.place != place) [[unlikely]]
+            fail_collective(name, mask, place, open);
         slot = &open;
     }
     if (!slot) {
-        for (Collective& free : warp.collectives)
-            slot = free.name ? slot : &free;
-        if (!slot)
-            slot = &warp.collectives.emplace_back();
-        *slot = {name, mask, 0, place, {}};
+        unsigned number = __builtin_ctz(~warp.open);
+        if (number >= Warp::kMaxCollectives) [[unlikely]]
+            fail(kIllegalInstruction, "executes %s while lanes of its warp wait in %u others: more than the emulator keeps", name, Warp::kMaxCollectives);
+        slot = &warp.collectives[number];
+        slot->name = name, slot->mask = mask, slot->arrived = 0, slot->place = place;
+        warp.open |= 1u << number;
     }
     slot->operands[thread.lane] = &operand;
     slot->arrived |= thread.bit();
@@ -34,16 +37,16 @@ void together(const char* name, unsigned mask, const void* place, Operand& opera
         park(thread, name);
         return;
     }
-    if (mask == kAllLanes)
+    if (mask == kAllLanes && warp.logged)
         count_accesses(warp, thread.block->launch->result.traffic);
     complete(*slot);
-    slot->name = nullptr;
+    warp.open &= ~(1u << (slot - warp.collectives));
     warp.runnable |= mask;
     maybe_preempt(thread);
 }
 
 template <typename Operand>
-Operand& operand_of(Collective& collective, unsigned lane) {
+inline Operand& operand_of(Collective& collective, unsigned lane) {
     return *static_cast<Operand*>(collective.operands[lane]);
 }
 

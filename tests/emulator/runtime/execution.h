@@ -36,8 +36,8 @@ struct Thread {
     bool exited = false;
     Fiber fiber;
     const unsigned char* stack = nullptr;
-    size_t stack_number = 0;
     const char* waiting_for = nullptr;    // for the report of a deadlock
+    unsigned waiting_id = 0;              // of the barrier, where it is one
     AsyncCopies async_copies;
     std::vector<Access> accesses;         // since the warp was last together
 
@@ -47,18 +47,24 @@ struct Thread {
 
 /// An operation that some lanes of a warp execute together; the last lane to arrive performs it.
 struct Collective {
-    const char* name = nullptr;    // null: this slot is free
-    unsigned mask = 0, arrived = 0;
-    const void* place = nullptr;
+    const char* name;
+    unsigned mask, arrived;
+    const void* place;
     void* operands[kWarpSize];
 };
 
 struct Warp {
+    static constexpr unsigned kMaxCollectives = 16;    // that lanes of disjoint masks may be in at once
+
     Block* block = nullptr;
+    Thread* threads = nullptr;                    // of lane 0
     unsigned index = 0;
-    unsigned runnable = 0, alive = 0;    // bits of lanes
-    bool listed = false;                 // among the launch's ready warps
-    std::vector<Collective> collectives;
+    unsigned runnable = 0, alive = 0, logged = 0; // bits of lanes; logged: with accesses that are not counted yet
+    bool listed = false;                          // among the launch's ready warps
+    unsigned open = 0;                            // bits of the collectives in which lanes wait
+    Collective collectives[kMaxCollectives];
+
+    Warp() {}    // leaves the collectives as they are
 
     Thread& thread(unsigned lane) const;
 };
@@ -81,9 +87,10 @@ struct Block {
     VectorClocks clocks;
     unsigned char* shared = nullptr;
     SharedShadow shared_shadow;
-
-    ~Block();
 };
+
+inline uint32_t Thread::clock() const { return block->clocks.own(index); }
+inline Thread& Warp::thread(unsigned lane) const { return threads[lane]; }
 
 /// A kernel as the driver hands it over.
 struct LaunchRequest {
@@ -116,21 +123,29 @@ struct Launch {
     Fiber scheduler;
     Thread* running = nullptr;
     std::vector<Warp*> ready;
-    std::vector<unsigned char> args;
+    size_t args_bytes = 0;
+    alignas(128) unsigned char args[4096];
     int switches_left = 0;    // until the scheduler chooses another warp
 };
 
+// In the thread's own block of the process, where reading it takes one instruction.
+extern thread_local Thread* running_thread __attribute__((tls_model("initial-exec")));
+
 /// The thread that runs on this host thread now; null outside of kernels.
-Thread* current_thread();
+inline Thread* current_thread() { return running_thread; }
 
 /// Runs a kernel to its end, or to its first error.
 LaunchResult run_launch(const LaunchRequest& request);
+
+inline const char kBarSync[] = "bar.sync";
 
 /// Takes the running thread off the processor until somebody wakes it.
 void park(Thread& thread, const char* waiting_for);
 void wake(Thread& thread);
 /// Lets other warps run when the seed says so; the thread stays runnable.
 void maybe_preempt(Thread& thread);
+/// Lets others run: for what a thread may do over and over until somebody else has done something.
+void yield(Thread& thread);
 
 /// Ends the launch with an error that names kernel, block and thread. `code` is a CUresult.
 [[noreturn]] void fail(int code, const char* format, ...) __attribute__((format(printf, 2, 3)));

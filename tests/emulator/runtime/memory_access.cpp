@@ -18,9 +18,9 @@ bool in_stack(const Thread& thread, const void* pointer) {
 /// Arguments and the constants in the kernel's image may be read by everybody.
 bool is_constant(const Launch& launch, const void* pointer, unsigned bytes) {
     auto address = reinterpret_cast<uintptr_t>(pointer);
-    auto args = reinterpret_cast<uintptr_t>(launch.args.data());
+    auto args = reinterpret_cast<uintptr_t>(launch.args);
     return (address >= launch.request.image_begin && address + bytes <= launch.request.image_end)
-        || (address >= args && address + bytes <= args + launch.args.size());
+        || (address >= args && address + bytes <= args + launch.args_bytes);
 }
 } // namespace
 
@@ -32,7 +32,7 @@ void access_memory(void* pointer, unsigned bytes, bool write, const void* place)
     if (in_stack(thread, pointer))
         return;
     if (in_shared(thread, pointer)) {
-        require_alignment(pointer, bytes, write ? "a write to shared memory" : "a read of shared memory");
+        require_alignment(pointer, bytes, write ? "executes a write that" : "executes a read that");
         auto offset = static_cast<unsigned>(static_cast<unsigned char*>(pointer) - thread.block->shared);
         log_access(thread, pointer, bytes, write ? AccessKind::kWriteShared : AccessKind::kReadShared, place);
         if (write)
@@ -42,7 +42,8 @@ void access_memory(void* pointer, unsigned bytes, bool write, const void* place)
         return;
     }
     if (DeviceMemory::contains(pointer)) {
-        require_alignment(pointer, bytes, write ? "a write to global memory" : "a read of global memory");
+        require_global(thread, pointer, write ? "a write" : "a read");
+        require_alignment(pointer, bytes, write ? "executes a write that" : "executes a read that");
         log_access(thread, pointer, bytes, write ? AccessKind::kWriteGlobal : AccessKind::kReadGlobal, place);
         if (write)
             write_global(thread, pointer, bytes);
@@ -54,25 +55,32 @@ void access_memory(void* pointer, unsigned bytes, bool write, const void* place)
         fail(kIllegalAddress, "%s %u bytes at %p, which is neither shared nor device memory", write ? "writes" : "reads", bytes, pointer);
 }
 
+namespace {
+/// A shared address as PTX counts it, any other as it is.
+[[noreturn]] void fail_misaligned(const void* pointer, unsigned alignment, const char* what) {
+    const Thread& thread = *current_thread();
+    if (in_shared(thread, pointer))
+        fail(kMisalignedAddress, "%s at offset %u of shared memory is not aligned to its %u bytes", what, shared_offset(thread, pointer, what), alignment);
+    fail(kMisalignedAddress, "%s at %p is not aligned to its %u bytes", what, pointer, alignment);
+}
+} // namespace
+
 void require_alignment(const void* pointer, unsigned alignment, const char* what) {
     if (reinterpret_cast<uintptr_t>(pointer) % alignment != 0)
-        fail(kMisalignedAddress, "%s at %p is not aligned to its %u bytes", what, pointer, alignment);
+        fail_misaligned(pointer, alignment, what);
 }
 
-void require_global(const void* pointer, const char* what) {
+void require_global(const Thread& thread, const void* pointer, const char* what) {
     if (!DeviceMemory::contains(pointer))
-        fail(kIllegalAddress, "%s is given %p for a pointer into device memory", what, pointer);
+        fail(kIllegalAddress, "executes %s with %p for a pointer into device memory", what, pointer);
+    if (DeviceMemory::device_of(pointer) != thread.block->launch->request.device)
+        fail(kIllegalAddress, "executes %s with %p, which is memory of another device%s", what, pointer, DeviceMemory::describe(pointer).c_str());
 }
 
 unsigned shared_offset(const Thread& thread, const void* pointer, const char* what) {
     if (!in_shared(thread, pointer))
-        fail(kIllegalAddress, "%s is given %p for a pointer into shared memory", what, pointer);
+        fail(kIllegalAddress, "executes %s with %p for a pointer into shared memory", what, pointer);
     return static_cast<unsigned>(static_cast<const unsigned char*>(pointer) - thread.block->shared);
-}
-
-void log_access(Thread& thread, const void* pointer, unsigned bytes, AccessKind kind, const void* place) {
-    if (thread.block->launch->request.count_traffic && bytes)
-        thread.accesses.push_back({place, reinterpret_cast<uintptr_t>(pointer), static_cast<uint16_t>(bytes), kind});
 }
 
 } // namespace emulator
@@ -136,14 +144,17 @@ void emulator_store8(void* pointer, unsigned long value) {
 
 unsigned emulator_atomic_add(unsigned* pointer, unsigned value) {
     Thread& thread = *current_thread();
-    require_alignment(pointer, 4, "an atomic addition");
-    if (DeviceMemory::contains(pointer))
+    require_alignment(pointer, 4, "executes an atomic addition that");
+    // Among themselves atomics are in some order; they order nothing else, as .relaxed ones on the device.
+    if (DeviceMemory::contains(pointer)) {
+        require_global(thread, pointer, "an atomic addition");
         atomic_global(thread, pointer, 4);
-    else
-        shared_offset(thread, pointer, "an atomic addition");
+    } else {
+        thread.block->shared_shadow.atomic(thread, shared_offset(thread, pointer, "an atomic addition"), 4);
+    }
     unsigned before = *pointer;
     *pointer = before + value;
-    maybe_preempt(thread);
+    yield(thread);
     return before;
 }
 

@@ -12,8 +12,10 @@
 
 namespace emulator {
 
+thread_local Thread* running_thread __attribute__((tls_model("initial-exec"))) = nullptr;
+
 namespace {
-thread_local Launch* running_launch = nullptr;
+thread_local Launch* running_launch __attribute__((tls_model("initial-exec"))) = nullptr;
 thread_local FiberStacks stacks;
 
 constexpr unsigned kMaxResidentBlocks = 3, kMaxResidentThreads = 2048;
@@ -53,8 +55,14 @@ Thread& choose_lane(Warp& warp, Random& random) {
 }
 
 void switch_from(Launch& launch, Fiber& from, Thread& to) {
-    launch.running = &to;
+    running_thread = launch.running = &to;
     switch_fiber(from, to.fiber);
+}
+
+void to_scheduler(Thread& thread) {
+    Launch& launch = *thread.block->launch;
+    running_thread = launch.running = nullptr;
+    switch_fiber(thread.fiber, launch.scheduler);
 }
 
 /// Goes on with another lane of the warp while its turn lasts, else with the scheduler.
@@ -67,22 +75,21 @@ void give_way(Thread& thread) {
             return;
         switch_from(launch, thread.fiber, next);
     } else {
-        launch.running = nullptr;
-        switch_fiber(thread.fiber, launch.scheduler);
+        to_scheduler(thread);
     }
 }
 
 void run_thread(void* argument) {
     Thread& thread = *static_cast<Thread*>(argument);
     Launch& launch = *thread.block->launch;
-    launch.request.entry(launch.args.data());
+    launch.request.entry(launch.args);
     if (thread.async_copies.pending())
         fail(kLaunchFailed, "ends with asynchronous copies that nobody waited for");
     thread.exited = true;
     thread.warp->runnable &= ~thread.bit();
     thread.warp->alive &= ~thread.bit();
     thread.block->alive--;
-    if (!thread.warp->alive)
+    if (!thread.warp->alive && thread.warp->logged)
         count_accesses(*thread.warp, launch.result.traffic);
     give_way(thread);
     __builtin_unreachable();
@@ -91,108 +98,104 @@ void run_thread(void* argument) {
 class BlockSlots {
   public:
     /// Makes the next block of the grid resident.
-    std::unique_ptr<Block> start(Launch& launch, unsigned number) {
+    Block* start(Launch& launch, unsigned number) {
         const LaunchRequest& request = launch.request;
-        auto block = std::make_unique<Block>();
-        block->launch = &launch;
-        block->number = number;
         unsigned count = request.block.x * request.block.y * request.block.z;
-        block->threads.resize(count);
-        block->warps.resize((count + kWarpSize - 1) / kWarpSize);
+        if (free_blocks_.empty())
+            free_blocks_.push_back(make_block(launch, count));
+        Block* block = free_blocks_.back();
+        free_blocks_.pop_back();
+        block->number = number;
         block->alive = count;
         block->clocks.reset(count);
-        block->shared = take_shared(launch);
+        // NaN in every format, in case that something reads past the shadow.
+        std::memset(block->shared, 0xFF, request.shared_bytes);
         block->shared_shadow.reset(request.shared_bytes, static_cast<unsigned>(block->warps.size()));
         uint3 index{number % request.grid.x, number / request.grid.x % request.grid.y, number / request.grid.x / request.grid.y};
-        for (unsigned i = 0; i < count; i++) {
-            Thread& thread = block->threads[i];
-            thread.block = block.get();
-            thread.index = i;
-            thread.lane = i % kWarpSize;
-            thread.warp = &block->warps[i / kWarpSize];
-            thread.thread_index = {i % request.block.x, i / request.block.x % request.block.y, i / request.block.x / request.block.y};
+        for (Thread& thread : block->threads) {
             thread.block_index = index;
-            thread.stack_number = take_stack();
-            thread.stack = stacks.stack(thread.stack_number);
+            thread.exited = false;
+            thread.waiting_for = nullptr;
+            thread.async_copies.clear();
             prepare_fiber(thread.fiber, const_cast<unsigned char*>(thread.stack), run_thread, &thread);
         }
-        for (unsigned i = 0; i < block->warps.size(); i++) {
-            Warp& warp = block->warps[i];
-            warp.block = block.get();
-            warp.index = i;
+        for (Warp& warp : block->warps) {
             warp.alive = warp.runnable = kAllLanes;
+            warp.logged = warp.open = 0;
             list_ready(warp);
         }
         return block;
     }
 
-    void finish(Block& block) {
-        for (Thread& thread : block.threads)
-            free_stacks_.push_back(thread.stack_number);
-        free_shared_.push_back(block.shared);
-        block.shared = nullptr;
-    }
+    void finish(Block& block) { free_blocks_.push_back(&block); }
 
     ~BlockSlots() {
-        for (auto& memory : shared_)
-            ::operator delete[](memory, std::align_val_t(1024));
+        for (const auto& block : blocks_)
+            ::operator delete[](block->shared, std::align_val_t(1024));
     }
 
   private:
-    unsigned char* take_shared(Launch& launch) {
-        if (free_shared_.empty()) {
-            shared_.push_back(static_cast<unsigned char*>(::operator new[](SharedShadow::kCapacity, std::align_val_t(1024))));
-            free_shared_.push_back(shared_.back());
+    Block* make_block(Launch& launch, unsigned count) {
+        const LaunchRequest& request = launch.request;
+        Block* block = blocks_.emplace_back(std::make_unique<Block>()).get();
+        block->launch = &launch;
+        block->threads.resize(count);
+        block->warps.resize((count + kWarpSize - 1) / kWarpSize);
+        block->shared = static_cast<unsigned char*>(::operator new[](SharedShadow::kCapacity, std::align_val_t(1024)));
+        for (unsigned i = 0; i < block->warps.size(); i++) {
+            Warp& warp = block->warps[i];
+            warp.block = block;
+            warp.index = i;
+            warp.threads = &block->threads[i * kWarpSize];
         }
-        unsigned char* memory = free_shared_.back();
-        free_shared_.pop_back();
-        // NaN in every format, in case that something reads past the shadow.
-        std::memset(memory, 0xFF, launch.request.shared_bytes);
-        return memory;
+        for (unsigned i = 0; i < count; i++) {
+            Thread& thread = block->threads[i];
+            thread.block = block;
+            thread.index = i;
+            thread.lane = i % kWarpSize;
+            thread.warp = &block->warps[i / kWarpSize];
+            thread.thread_index = {i % request.block.x, i / request.block.x % request.block.y, i / request.block.x / request.block.y};
+            thread.stack = stacks.stack(next_stack_++);
+        }
+        return block;
     }
 
-    size_t take_stack() {
-        if (free_stacks_.empty())
-            return next_stack_++;
-        size_t slot = free_stacks_.back();
-        free_stacks_.pop_back();
-        return slot;
-    }
-
-    std::vector<unsigned char*> shared_, free_shared_;
-    std::vector<size_t> free_stacks_;
+    std::vector<std::unique_ptr<Block>> blocks_;
+    std::vector<Block*> free_blocks_;
     size_t next_stack_ = 0;
 };
 
-void report_deadlock(Launch& launch, const std::vector<std::unique_ptr<Block>>& resident) {
+void report_deadlock(Launch& launch, const std::vector<Block*>& resident) {
     // One line for each thing that threads wait for, with the first that does.
     std::string text = "kernel " + launch.request.kernel + " hangs:";
     unsigned lines = 0;
-    for (const auto& block : resident) {
+    for (const Block* block : resident) {
         const char* last = nullptr;
+        unsigned last_id = 0;
         for (const Thread& thread : block->threads) {
             const char* what = thread.exited ? "has ended" : thread.waiting_for;
-            if (what == last || lines >= 12)
+            unsigned id = what == kBarSync ? thread.waiting_id : 0;
+            if ((what == last && id == last_id) || lines >= 12)
                 continue;
-            char line[160];
-            std::snprintf(line, sizeof line, " block %u from thread %u on %s%s;", block->number, thread.index, thread.exited ? "" : "waits for ", what);
+            char line[200];
+            if (what == kBarSync) {
+                const Barrier& barrier = block->barriers[id];
+                std::snprintf(line, sizeof line, " block %u from thread %u on waits for %s on barrier %u, to which %u of %u threads have come;",
+                    block->number, thread.index, what, id, barrier.arrived, barrier.expected);
+            } else {
+                std::snprintf(line, sizeof line, " block %u from thread %u on %s%s;", block->number, thread.index, thread.exited ? "" : "waits for ", what);
+            }
             text += line;
             last = what;
+            last_id = id;
             lines++;
         }
     }
+    text.back() = '.';
     launch.result.code = kLaunchTimeout;
     launch.result.error = text;
 }
 } // namespace
-
-Block::~Block() = default;
-
-uint32_t Thread::clock() const { return block->clocks.own(index); }
-
-Thread& Warp::thread(unsigned lane) const { return block->threads[index * kWarpSize + lane]; }
-
-Thread* current_thread() { return running_launch ? running_launch->running : nullptr; }
 
 void park(Thread& thread, const char* waiting_for) {
     thread.waiting_for = waiting_for;
@@ -208,11 +211,11 @@ void wake(Thread& thread) {
 
 void maybe_preempt(Thread& thread) {
     Launch& launch = *thread.block->launch;
-    if (launch.random.below(8) == 0) {
-        launch.running = nullptr;
-        switch_fiber(thread.fiber, launch.scheduler);
-    }
+    if (launch.random.below(8) == 0)
+        to_scheduler(thread);
 }
+
+void yield(Thread& thread) { to_scheduler(thread); }
 
 void fail(int code, const char* format, ...) {
     Launch& launch = *running_launch;
@@ -230,7 +233,7 @@ void fail(int code, const char* format, ...) {
     launch.failed = true;
     // The fibers are left where they are: nothing in a kernel needs to be undone.
     Fiber abandoned;
-    launch.running = nullptr;
+    running_thread = launch.running = nullptr;
     switch_fiber(abandoned, launch.scheduler);
     __builtin_unreachable();
 }
@@ -241,7 +244,8 @@ LaunchResult run_launch(const LaunchRequest& request) {
     launch.request = request;
     launch.random = Random(request.seed);
     launch.number = ++last_number;
-    launch.args.assign(static_cast<const unsigned char*>(request.args), static_cast<const unsigned char*>(request.args) + request.args_bytes);
+    launch.args_bytes = std::min(request.args_bytes, sizeof launch.args);
+    std::memcpy(launch.args, request.args, launch.args_bytes);
     running_launch = &launch;
 
     unsigned threads = request.block.x * request.block.y * request.block.z;
@@ -254,7 +258,7 @@ LaunchResult run_launch(const LaunchRequest& request) {
     uint64_t next = launch.random.below(static_cast<uint32_t>(std::min<uint64_t>(blocks, 0xFFFFFFFFu))), started = 0;
 
     BlockSlots slots;
-    std::vector<std::unique_ptr<Block>> resident;
+    std::vector<Block*> resident;
     while (!launch.failed) {
         while (resident.size() < resident_limit && started < blocks) {
             resident.push_back(slots.start(launch, static_cast<unsigned>(next)));
@@ -277,13 +281,14 @@ LaunchResult run_launch(const LaunchRequest& request) {
             warp.listed = false;
             launch.ready.erase(std::find(launch.ready.begin(), launch.ready.end(), &warp));
             if (!warp.alive && warp.block->alive == 0) {
-                auto finished = std::find_if(resident.begin(), resident.end(), [&](const auto& block) { return block.get() == warp.block; });
+                auto finished = std::find_if(resident.begin(), resident.end(), [&](const Block* block) { return block == warp.block; });
                 slots.finish(**finished);
                 resident.erase(finished);
             }
         }
     }
     running_launch = nullptr;
+    running_thread = nullptr;
     return launch.result;
 }
 

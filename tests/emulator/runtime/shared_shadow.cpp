@@ -8,133 +8,241 @@
 namespace emulator {
 
 namespace {
-/// Whether `count` elements are all the same: then one check stands for all.
+constexpr unsigned kWriterBits = 10;
+constexpr uint32_t kLastSharedClock = (1u << (32 - kWriterBits)) - 1;
+
+/// Whether all are the same: then one check stands for all.
+template <unsigned kCount, typename T>
+inline bool all_same(const T* values) {
+    T different = 0;
+    for (unsigned i = 1; i < kCount; i++)
+        different |= values[i] ^ values[0];
+    return !different;
+}
+
 template <typename T>
-bool uniform(const T* values, unsigned count) {
-    return count < 2 || std::memcmp(values, values + 1, (count - 1) * sizeof(T)) == 0;
+inline bool all_same(const T* values, unsigned count) {
+    if (count == 16)
+        return all_same<16>(values);
+    T different = 0;
+    for (unsigned i = 1; i < count; i++)
+        different |= values[i] ^ values[0];
+    return !different;
 }
 } // namespace
 
 void SharedShadow::reset(unsigned bytes, unsigned warps) {
     bytes_ = bytes;
     warps_ = warps;
-    states_.assign(bytes, kUninitialised);
-    writers_.assign(bytes, 0);
-    write_clocks_.assign(bytes, 0);
-    reader_warps_.assign(bytes, 0);
-    read_clocks_.resize(warps);
-    read_lanes_.resize(warps);
+    unsigned lines = (bytes + kLineBytes - 1) / kLineBytes;
+    states_.assign(lines * kLineBytes, kUninitialised);
+    is_split_.assign(lines, 0);
+    line_writes_.assign(lines, 0);
+    line_reader_warps_.assign(lines, 0);
+    // Records of bytes and of reads hold only once something says so.
+    writes_.resize(lines * kLineBytes);
+    reader_warps_.resize(lines * kLineBytes);
+    reads_.resize(std::max<size_t>(reads_.size(), warps));
+    line_reads_.resize(std::max<size_t>(line_reads_.size(), warps));
     for (unsigned warp = 0; warp < warps; warp++) {
-        read_clocks_[warp].assign(bytes, 0);
-        read_lanes_[warp].assign(bytes, 0);
+        reads_[warp].resize(lines * kLineBytes);
+        line_reads_[warp].resize(lines);
     }
 }
 
-void SharedShadow::read(Thread& thread, unsigned offset, unsigned bytes) {
-    check_bounds(offset, bytes, "reads");
+void SharedShadow::split(unsigned line) {
+    unsigned begin = line * kLineBytes;
+    is_split_[line] = 1;
+    std::fill_n(&writes_[begin], kLineBytes, line_writes_[line]);
+    std::fill_n(&reader_warps_[begin], kLineBytes, line_reader_warps_[line]);
+    for (unsigned rest = line_reader_warps_[line]; rest; rest &= rest - 1) {
+        unsigned warp = __builtin_ctz(rest);
+        std::fill_n(&reads_[warp][begin], kLineBytes, line_reads_[warp][line]);
+    }
+}
+
+inline SharedShadow::ReadRecord SharedShadow::joined(const Thread& thread, ReadRecord before) const {
+    uint32_t now = thread.clock(), clock = static_cast<uint32_t>(before >> 32);
+    auto lanes = static_cast<unsigned>(before);
+    if (clock == now)
+        return before | thread.bit();
+    // Reads that are ordered before this one need no remembering: who is ordered behind this one is behind those too.
+    const uint32_t* known = thread.block->clocks.of(thread.index) + thread.warp->index * kWarpSize;
+    unsigned unordered = 0;
+    for (unsigned rest = lanes; rest; rest &= rest - 1) {
+        unsigned lane = __builtin_ctz(rest);
+        if (lane != thread.lane && known[lane] < clock)
+            unordered |= 1u << lane;
+    }
+    if (unordered)
+        now = std::max(now, clock);
+    return static_cast<ReadRecord>(now) << 32 | unordered | thread.bit();
+}
+
+void SharedShadow::check_states(unsigned offset, unsigned bytes) const {
     for (unsigned i = offset; i < offset + bytes; i++) {
         if (states_[i] == kUninitialised)
             fail(kLaunchFailed, "reads %u bytes of shared memory at %u, of which byte %u was never written", bytes, offset, i);
         if (states_[i] == kAsyncPending)
             fail(kLaunchFailed, "reads shared memory at %u while an asynchronous copy into it is under way (no wait for it, or no barrier behind the wait)", i);
     }
-    check_last_write(thread, offset, bytes, "reads");
+}
 
-    unsigned warp = thread.warp->index, bit = 1u << warp;
-    uint32_t now = thread.clock();
-    uint32_t* clocks = read_clocks_[warp].data();
-    uint32_t* lanes = read_lanes_[warp].data();
-    const VectorClocks& order = thread.block->clocks;
-    for (unsigned i = offset; i < offset + bytes; i++) {
-        if (!(reader_warps_[i] & bit)) {
-            reader_warps_[i] |= bit;
-            clocks[i] = now;
-            lanes[i] = thread.bit();
-        } else if (clocks[i] == now) {
-            lanes[i] |= thread.bit();
-        } else {
-            // Reads that are ordered before this one need no remembering: who is ordered behind this one is behind those too.
-            unsigned unordered = 0;
-            for (unsigned rest = lanes[i]; rest; rest &= rest - 1) {
-                unsigned lane = __builtin_ctz(rest);
-                if (!order.ordered(warp * kWarpSize + lane, clocks[i], thread.index))
-                    unordered |= 1u << lane;
-            }
-            clocks[i] = unordered ? std::max(clocks[i], now) : now;
-            lanes[i] = unordered | thread.bit();
-        }
+template <unsigned kBytes>
+inline void SharedShadow::read_bytes(Thread& thread, unsigned offset) {
+    uint8_t wrong = 0;
+    for (unsigned i = 0; i < kBytes; i++)
+        wrong |= states_[offset + i] ^ kInitialised;
+    if (wrong) [[unlikely]]
+        check_states(offset, kBytes);
+    if (!is_split_[offset / kLineBytes])
+        split(offset / kLineBytes);
+    const WriteRecord* writes = &writes_[offset];
+    for (unsigned i = 0, step = all_same<kBytes>(writes) ? kBytes : 1; i < kBytes; i += step)
+        check_last_write(thread, writes[i], offset + i, "reads");
+
+    unsigned warp = thread.warp->index;
+    uint32_t bit = 1u << warp, *warps = &reader_warps_[offset];
+    ReadRecord* reads = &reads_[warp][offset];
+    ReadRecord first = static_cast<ReadRecord>(thread.clock()) << 32 | thread.bit();
+    if (all_same<kBytes>(warps) && (!(warps[0] & bit) || all_same<kBytes>(reads))) {
+        ReadRecord next = warps[0] & bit ? joined(thread, reads[0]) : first;
+        std::fill_n(reads, kBytes, next);
+        std::fill_n(warps, kBytes, warps[0] | bit);
+        return;
+    }
+    for (unsigned i = 0; i < kBytes; i++) {
+        reads[i] = warps[i] & bit ? joined(thread, reads[i]) : first;
+        warps[i] |= bit;
+    }
+}
+
+inline void SharedShadow::read_line(Thread& thread, unsigned offset) {
+    unsigned line = offset / kLineBytes;
+    if (is_split_[line])
+        return read_bytes<kLineBytes>(thread, offset);
+    uint8_t wrong = 0;
+    for (unsigned i = 0; i < kLineBytes; i++)
+        wrong |= states_[offset + i] ^ kInitialised;
+    if (wrong) [[unlikely]]
+        check_states(offset, kLineBytes);
+    check_last_write(thread, line_writes_[line], offset, "reads");
+    unsigned warp = thread.warp->index;
+    uint32_t bit = 1u << warp;
+    ReadRecord& read = line_reads_[warp][line];
+    read = line_reader_warps_[line] & bit ? joined(thread, read) : static_cast<ReadRecord>(thread.clock()) << 32 | thread.bit();
+    line_reader_warps_[line] |= bit;
+}
+
+// Accesses are aligned to their size: none leaves its line.
+void SharedShadow::read(Thread& thread, unsigned offset, unsigned bytes) {
+    check_bounds(offset, bytes, "reads");
+    switch (bytes) {
+    case 2: return read_bytes<2>(thread, offset);
+    case 4: return read_bytes<4>(thread, offset);
+    case 8: return read_bytes<8>(thread, offset);
+    case 16: return read_line(thread, offset);
+    default:
+        for (unsigned i = 0; i < bytes; i++)
+            read_bytes<1>(thread, offset + i);
     }
 }
 
 void SharedShadow::write(Thread& thread, unsigned offset, unsigned bytes) {
     check_bounds(offset, bytes, "writes");
-    for (unsigned i = offset; i < offset + bytes; i++) {
-        if (states_[i] == kAsyncPending)
-            fail(kLaunchFailed, "writes shared memory at %u while an asynchronous copy into it is under way", i);
-    }
-    check_last_write(thread, offset, bytes, "writes");
-    check_last_reads(thread, offset, bytes, "writes");
-    forget_reads(offset, bytes);
+    if (std::memchr(&states_[offset], kAsyncPending, bytes)) [[unlikely]]
+        fail(kLaunchFailed, "writes %u bytes of shared memory at %u while an asynchronous copy into it is under way", bytes, offset);
+    check_writable(thread, offset, bytes, "writes");
     remember_write(thread, offset, bytes);
+}
+
+void SharedShadow::atomic(Thread& thread, unsigned offset, unsigned bytes) {
+    check_bounds(offset, bytes, "changes atomically");
+    if (!is_split_[offset / kLineBytes])
+        split(offset / kLineBytes);
+    for (unsigned i = offset; i < offset + bytes; i++) {
+        if (states_[i] != kInitialised)
+            fail(kLaunchFailed, "changes shared memory at %u atomically, which was never written", i);
+        // Not remembered: a plain access that races with an atomic one is found only where the plain one is a write that came first.
+        check_last_write(thread, writes_[i], i, "changes atomically");
+    }
 }
 
 void SharedShadow::begin_async(Thread& thread, unsigned offset, unsigned bytes) {
     check_bounds(offset, bytes, "copies asynchronously to");
-    for (unsigned i = offset; i < offset + bytes; i++) {
-        if (states_[i] == kAsyncPending)
-            fail(kLaunchFailed, "starts an asynchronous copy to shared memory at %u where another one is under way", i);
-    }
-    check_last_write(thread, offset, bytes, "starts an asynchronous copy to");
-    check_last_reads(thread, offset, bytes, "starts an asynchronous copy to");
-    forget_reads(offset, bytes);
-    std::memset(states_.data() + offset, kAsyncPending, bytes);
+    if (std::memchr(&states_[offset], kAsyncPending, bytes)) [[unlikely]]
+        fail(kLaunchFailed, "starts an asynchronous copy to shared memory at %u where another one is under way", offset);
+    check_writable(thread, offset, bytes, "starts an asynchronous copy to");
+    std::memset(&states_[offset], kAsyncPending, bytes);
 }
 
 void SharedShadow::end_async(Thread& thread, unsigned offset, unsigned bytes) { remember_write(thread, offset, bytes); }
 
-void SharedShadow::check_bounds(unsigned offset, unsigned bytes, const char* what) const {
-    if (offset > bytes_ || bytes > bytes_ - offset)
+inline void SharedShadow::check_bounds(unsigned offset, unsigned bytes, const char* what) const {
+    if (offset > bytes_ || bytes > bytes_ - offset) [[unlikely]]
         fail(kIllegalAddress, "%s %u bytes of shared memory at %u, but the block has %u", what, bytes, offset, bytes_);
 }
 
-void SharedShadow::check_last_write(const Thread& thread, unsigned offset, unsigned bytes, const char* what) const {
-    unsigned step = uniform(&write_clocks_[offset], bytes) && uniform(&writers_[offset], bytes) ? bytes : 1;
-    for (unsigned i = offset; i < offset + bytes; i += step) {
-        unsigned writer = writers_[i];
-        if (write_clocks_[i] && writer != thread.index && !thread.block->clocks.ordered(writer, write_clocks_[i], thread.index))
-            fail(kLaunchFailed, "%s shared memory at %u, which thread %u wrote, with no barrier in between", what, i, writer);
+inline void SharedShadow::check_last_write(const Thread& thread, WriteRecord write, unsigned offset, const char* what) const {
+    unsigned writer = write & ((1u << kWriterBits) - 1);
+    if (write && writer != thread.index && !thread.block->clocks.ordered(writer, write >> kWriterBits, thread.index)) [[unlikely]]
+        fail(kLaunchFailed, "%s shared memory at %u, which thread %u wrote, with no barrier in between", what, offset, writer);
+}
+
+inline void SharedShadow::check_last_reads(const Thread& thread, unsigned warp, ReadRecord read, unsigned offset, const char* what) const {
+    const uint32_t* known = thread.block->clocks.of(thread.index) + warp * kWarpSize;
+    auto clock = static_cast<uint32_t>(read >> 32);
+    for (auto rest = static_cast<unsigned>(read); rest; rest &= rest - 1) {
+        unsigned lane = __builtin_ctz(rest), reader = warp * kWarpSize + lane;
+        if (known[lane] < clock && reader != thread.index) [[unlikely]]
+            fail(kLaunchFailed, "%s shared memory at %u, which thread %u read, with no barrier in between", what, offset, reader);
     }
 }
 
-void SharedShadow::check_last_reads(const Thread& thread, unsigned offset, unsigned bytes, const char* what) const {
-    const uint32_t* known = thread.block->clocks.of(thread.index);
-    unsigned common = uniform(&reader_warps_[offset], bytes) ? bytes : 1;
-    for (unsigned i = offset; i < offset + bytes; i += common) {
-        for (unsigned warps = reader_warps_[i]; warps; warps &= warps - 1) {
-            unsigned warp = __builtin_ctz(warps);
-            const uint32_t* clocks = &read_clocks_[warp][i];
-            const uint32_t* lanes = &read_lanes_[warp][i];
-            unsigned step = uniform(clocks, common) && uniform(lanes, common) ? common : 1;
-            for (unsigned j = 0; j < common; j += step) {
-                for (unsigned rest = lanes[j]; rest; rest &= rest - 1) {
-                    unsigned reader = warp * kWarpSize + __builtin_ctz(rest);
-                    if (reader != thread.index && known[reader] < clocks[j])
-                        fail(kLaunchFailed, "%s shared memory at %u, which thread %u read, with no barrier in between", what, i + j, reader);
-                }
-            }
+/// Nobody else has written or read the bytes without being ordered before the thread.
+void SharedShadow::check_writable(const Thread& thread, unsigned offset, unsigned bytes, const char* what) const {
+    unsigned line = offset / kLineBytes;
+    if (!is_split_[line]) {
+        check_last_write(thread, line_writes_[line], offset, what);
+        for (unsigned rest = line_reader_warps_[line]; rest; rest &= rest - 1) {
+            unsigned warp = __builtin_ctz(rest);
+            check_last_reads(thread, warp, line_reads_[warp][line], offset, what);
+        }
+        return;
+    }
+    const WriteRecord* writes = &writes_[offset];
+    for (unsigned i = 0, step = all_same(writes, bytes) ? bytes : 1; i < bytes; i += step)
+        check_last_write(thread, writes[i], offset + i, what);
+    const uint32_t* warps = &reader_warps_[offset];
+    unsigned common = all_same(warps, bytes) ? bytes : 1;
+    for (unsigned i = 0; i < bytes; i += common) {
+        for (unsigned rest = warps[i]; rest; rest &= rest - 1) {
+            unsigned warp = __builtin_ctz(rest);
+            const ReadRecord* reads = &reads_[warp][offset + i];
+            for (unsigned j = 0, step = all_same(reads, common) ? common : 1; j < common; j += step)
+                check_last_reads(thread, warp, reads[j], offset + i + j, what);
         }
     }
 }
 
-void SharedShadow::forget_reads(unsigned offset, unsigned bytes) {
-    // Who is ordered behind this write is behind those reads too.
-    std::memset(&reader_warps_[offset], 0, bytes * sizeof(uint32_t));
-}
-
 void SharedShadow::remember_write(const Thread& thread, unsigned offset, unsigned bytes) {
-    std::memset(states_.data() + offset, kInitialised, bytes);
-    std::fill_n(writers_.begin() + offset, bytes, static_cast<uint16_t>(thread.index));
-    std::fill_n(write_clocks_.begin() + offset, bytes, thread.clock());
+    uint32_t clock = thread.clock();
+    if (clock > kLastSharedClock) [[unlikely]]
+        fail(kLaunchFailed, "has met more barriers than the emulator can count (%u)", kLastSharedClock);
+    std::memset(&states_[offset], kInitialised, bytes);
+    unsigned line = offset / kLineBytes;
+    WriteRecord now = clock << kWriterBits | thread.index;
+    if (bytes == kLineBytes) {
+        is_split_[line] = 0;
+        line_writes_[line] = now;
+        line_reader_warps_[line] = 0;
+        return;
+    }
+    if (!is_split_[line])
+        split(line);
+    std::fill_n(&writes_[offset], bytes, now);
+    // Who is ordered behind this write is behind the reads before it, too.
+    std::memset(&reader_warps_[offset], 0, bytes * sizeof(uint32_t));
 }
 
 } // namespace emulator

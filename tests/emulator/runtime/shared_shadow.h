@@ -20,6 +20,8 @@ class SharedShadow {
     /// Checks an access by a thread and remembers it. An error ends the launch.
     void read(Thread& thread, unsigned offset, unsigned bytes);
     void write(Thread& thread, unsigned offset, unsigned bytes);
+    /// A read and a write that no other atomic access can come between.
+    void atomic(Thread& thread, unsigned offset, unsigned bytes);
 
     /// From its issue to its wait an asynchronous copy owns its destination.
     void begin_async(Thread& thread, unsigned offset, unsigned bytes);
@@ -27,19 +29,35 @@ class SharedShadow {
     void end_async(Thread& thread, unsigned offset, unsigned bytes);
 
   private:
+    // When and by which thread a byte was written last: clock 22, thread 10 bits; 0 for never.
+    using WriteRecord = uint32_t;
+    // When a byte was read last by a warp, and by which of its lanes at that moment: clock 32, lanes 32 bits.
+    using ReadRecord = uint64_t;
+
+    /// Accesses of 16 bytes take a line as a whole: its bytes then have one record in common.
+    static constexpr unsigned kLineBytes = 16;
+
+    void split(unsigned line);
+    void read_line(Thread& thread, unsigned offset);
+    template <unsigned kBytes>
+    void read_bytes(Thread& thread, unsigned offset);
     void check_bounds(unsigned offset, unsigned bytes, const char* what) const;
-    void check_last_write(const Thread& thread, unsigned offset, unsigned bytes, const char* what) const;
-    void check_last_reads(const Thread& thread, unsigned offset, unsigned bytes, const char* what) const;
-    void forget_reads(unsigned offset, unsigned bytes);
+    void check_writable(const Thread& thread, unsigned offset, unsigned bytes, const char* what) const;
+    void check_states(unsigned offset, unsigned bytes) const;
+    void check_last_write(const Thread& thread, WriteRecord write, unsigned offset, const char* what) const;
+    void check_last_reads(const Thread& thread, unsigned warp, ReadRecord read, unsigned offset, const char* what) const;
     void remember_write(const Thread& thread, unsigned offset, unsigned bytes);
+    ReadRecord joined(const Thread& thread, ReadRecord before) const;
 
     unsigned bytes_ = 0, warps_ = 0;
     std::vector<uint8_t> states_;
-    std::vector<uint16_t> writers_;
-    std::vector<uint32_t> write_clocks_;
-    std::vector<uint32_t> reader_warps_;                  // a bit for each warp that has read the byte since it was written
-    std::vector<std::vector<uint32_t>> read_clocks_;      // [warp][byte]
-    std::vector<std::vector<uint32_t>> read_lanes_;       // [warp][byte]: which lanes read at that moment
+    std::vector<WriteRecord> writes_;
+    std::vector<uint32_t> reader_warps_;              // a bit for each warp that has read the byte since it was written
+    std::vector<std::vector<ReadRecord>> reads_;      // [warp][byte]; holds only where the warp's bit is set
+    std::vector<uint8_t> is_split_;                   // [line]: its bytes have records of their own, those above
+    std::vector<WriteRecord> line_writes_;
+    std::vector<uint32_t> line_reader_warps_;
+    std::vector<std::vector<ReadRecord>> line_reads_;
 };
 
 } // namespace emulator

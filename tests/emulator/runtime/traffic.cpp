@@ -1,6 +1,7 @@
 #include "traffic.h"
 
 #include <algorithm>
+#include <tuple>
 #include <vector>
 
 #include "execution.h"
@@ -13,12 +14,21 @@ constexpr unsigned kBytesPerPass = kBanks * kBankBytes;
 
 /// The passes that a group of lanes needs: the most different words that one bank has to give.
 unsigned passes(const uintptr_t* addresses, unsigned count, unsigned bytes) {
-    uintptr_t words[kWarpSize * 4];
-    unsigned word_count = 0;
+    // Mostly every bank has to give one word at most: then nothing has to be sorted.
+    uintptr_t words[kWarpSize * 4], in_bank[kBanks];
+    unsigned word_count = 0, used = 0;
+    bool conflict = false;
     for (unsigned i = 0; i < count; i++) {
-        for (uintptr_t word = addresses[i] / kBankBytes; word <= (addresses[i] + bytes - 1) / kBankBytes; word++)
+        for (uintptr_t word = addresses[i] / kBankBytes; word <= (addresses[i] + bytes - 1) / kBankBytes; word++) {
+            unsigned bank = word % kBanks, bit = 1u << bank;
+            conflict |= (used & bit) && in_bank[bank] != word;
+            used |= bit;
+            in_bank[bank] = word;
             words[word_count++] = word;
+        }
     }
+    if (!conflict)
+        return 1;
     std::sort(words, words + word_count);
     word_count = static_cast<unsigned>(std::unique(words, words + word_count) - words);
     unsigned load[kBanks] = {}, most = 0;
@@ -30,14 +40,20 @@ unsigned passes(const uintptr_t* addresses, unsigned count, unsigned bytes) {
 void count_global(const uintptr_t* addresses, unsigned count, unsigned bytes, uint64_t& total) {
     uintptr_t sectors[kWarpSize * 2];
     unsigned sector_count = 0;
+    bool sorted = true;
     for (unsigned i = 0; i < count; i++) {
         for (uintptr_t sector = addresses[i] / kSectorBytes; sector <= (addresses[i] + bytes - 1) / kSectorBytes; sector++) {
-            if (sector_count == 0 || sectors[sector_count - 1] != sector)
-                sectors[sector_count++] = sector;
+            if (sector_count && sectors[sector_count - 1] == sector)
+                continue;
+            sorted &= sector_count == 0 || sectors[sector_count - 1] < sector;
+            sectors[sector_count++] = sector;
         }
     }
-    std::sort(sectors, sectors + sector_count);
-    total += static_cast<uint64_t>(std::unique(sectors, sectors + sector_count) - sectors) * kSectorBytes;
+    if (!sorted) {
+        std::sort(sectors, sectors + sector_count);
+        sector_count = static_cast<unsigned>(std::unique(sectors, sectors + sector_count) - sectors);
+    }
+    total += static_cast<uint64_t>(sector_count) * kSectorBytes;
 }
 
 void count_group(const Access* const* group, unsigned count, Traffic& traffic) {
@@ -120,13 +136,10 @@ void count_shared(const uintptr_t* addresses, unsigned count, unsigned bytes, Tr
 }
 
 void count_accesses(Warp& warp, Traffic& traffic) {
-    unsigned lanes = 0;
-    for (unsigned lane = 0; lane < kWarpSize; lane++) {
-        if (!warp.thread(lane).accesses.empty())
-            lanes |= 1u << lane;
-    }
+    unsigned lanes = warp.logged;
     if (!lanes)
         return;
+    warp.logged = 0;
     if (same_course(warp, lanes)) {
         const Access* group[kWarpSize];
         size_t length = warp.thread(__builtin_ctz(lanes)).accesses.size();

@@ -41,9 +41,15 @@ class VectorClocks {
 
     unsigned threads() const { return threads_; }
 
+    /// Zeros to join into, for the time of one operation.
+    std::vector<uint32_t>& scratch() {
+        scratch_.assign(threads_, 0);
+        return scratch_;
+    }
+
   private:
     unsigned threads_ = 0;
-    std::vector<uint32_t> clocks_;
+    std::vector<uint32_t> clocks_, scratch_;
 };
 
 } // namespace emulator
