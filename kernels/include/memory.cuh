@@ -144,3 +144,30 @@ constexpr u32 widest_vector(u32 columns) {
         width /= 2;
     return width;
 }
+
+/// As cp_async16, for sources aligned to 8 bytes only.
+DEVICE void cp_async8(SharedAddress destination, const void* source, u32 valid = 8) {
+    PTX(asm volatile("cp.async.ca.shared.global [%0], [%1], 8, %2;" ::"r"(destination), "l"(source), "r"(valid) : "memory"),
+        emulator_cp_async(emulator_shared_pointer(destination), source, 8, valid));
+}
+
+/// 8 and 4 bytes from or to shared memory.
+DEVICE u64 load_shared8(SharedAddress address) {
+    u64 value;
+    PTX(asm volatile("ld.shared.u64 %0, [%1];" : "=l"(value) : "r"(address) : "memory"), value = emulator_load8(emulator_shared_pointer(address)));
+    return value;
+}
+
+DEVICE void store_shared8(SharedAddress address, u64 value) {
+    PTX(asm volatile("st.shared.u64 [%0], %1;" ::"r"(address), "l"(value) : "memory"), emulator_store8(emulator_shared_pointer(address), value));
+}
+
+DEVICE u32 load_shared4(SharedAddress address) {
+    u32 value;
+    PTX(asm volatile("ld.shared.u32 %0, [%1];" : "=r"(value) : "r"(address) : "memory"), value = *static_cast<u32*>(emulator_shared_pointer(address)));
+    return value;
+}
+
+DEVICE void store_shared2(SharedAddress address, u16 value) {
+    PTX(asm volatile("st.shared.u16 [%0], %1;" ::"r"(address), "h"(value) : "memory"), *static_cast<u16*>(emulator_shared_pointer(address)) = value);
+}

@@ -61,6 +61,9 @@ unsigned emulator_pack_f16x2(float low, float high);
 
 // Atomics on global or shared memory.
 unsigned emulator_atomic_add(unsigned* pointer, unsigned value);
+
+// 2^x as ex2.approx.ftz gives it: results below the normal numbers are 0.
+float emulator_exp2(float x) __attribute__((const));
 }
 
 #define threadIdx (emulator_thread_index())
