@@ -23,12 +23,15 @@ EMULATED_EXPORT const u32 emulated_architecture = PIXIO_EMULATED_ARCHITECTURE;
     EMULATED_EXPORT const EmulatedKernelInfo name##_info = {sizeof(Args), alignof(Args), kThreads};                                       \
     EMULATED_EXPORT void name(const Args& args)
 #define UNROLL _Pragma("GCC unroll 64")
+/// Twice only, where all of a loop at once would take too many registers.
+#define UNROLL_TWICE _Pragma("GCC unroll 2")
 #else
 #define DEVICE __device__ __forceinline__
 #define PTX(gpu_statement, cpu_statement) gpu_statement
 #define SHARED_MEMORY(name) extern __shared__ __align__(1024) unsigned char name[]
 #define KERNEL(name, Args) extern "C" __global__ void __launch_bounds__(kThreads, kBlocksPerSm) name(const __grid_constant__ Args args)
 #define UNROLL _Pragma("unroll")
+#define UNROLL_TWICE _Pragma("unroll 2")
 #endif
 
 constexpr u32 kWarpSize = 32;

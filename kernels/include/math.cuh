@@ -15,6 +15,7 @@ DEVICE float divide(float a, float b) { PTX(return __fdiv_rn(a, b), return a / b
 
 /// The largest whole number that is not above x.
 DEVICE float round_down(float x) { PTX(return floorf(x), return __builtin_floorf(x)); }
+
 DEVICE float minus_infinity() { return as_float(0xFF800000u); }
 
 /// The larger of two numbers; where one is NaN, the other.

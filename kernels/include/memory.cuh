@@ -167,3 +167,7 @@ DEVICE u32 load_shared4(SharedAddress address) {
     PTX(asm volatile("ld.shared.u32 %0, [%1];" : "=r"(value) : "r"(address) : "memory"), value = *static_cast<u32*>(emulator_shared_pointer(address)));
     return value;
 }
+
+DEVICE void store_shared2(SharedAddress address, u16 value) {
+    PTX(asm volatile("st.shared.u16 [%0], %1;" ::"r"(address), "h"(value) : "memory"), *static_cast<u16*>(emulator_shared_pointer(address)) = value);
+}
