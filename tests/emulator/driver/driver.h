@@ -50,6 +50,8 @@ struct Stream {
 struct Module {
     emulator::Device* device = nullptr;
     void* library = nullptr;
+    // Open for as long as the library is: dlopen takes two paths that are the same for one library, and a closed file's number is given again.
+    int file = -1;
     uintptr_t image_begin = 0, image_end = 0;
     std::vector<std::unique_ptr<struct Function>> functions;
 };

@@ -67,9 +67,9 @@ int cuModuleLoadDataEx(Module** result, const void* image, unsigned, int*, void*
     char path[64];
     std::snprintf(path, sizeof path, "/proc/self/fd/%d", file);
     void* library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    close(file);
     if (!library) {
         remember_error(dlerror());
+        close(file);
         return CUDA_ERROR_INVALID_IMAGE;
     }
     auto architecture = static_cast<const unsigned*>(dlsym(library, "emulated_architecture"));
@@ -78,11 +78,13 @@ int cuModuleLoadDataEx(Module** result, const void* image, unsigned, int*, void*
     if (!architecture || *architecture / 10 != wanted / 10 || *architecture > wanted) {
         remember_error("the image was compiled for sm_" + std::to_string(architecture ? *architecture : 0) + ", and the device is sm_" + std::to_string(wanted));
         dlclose(library);
+        close(file);
         return CUDA_ERROR_NO_BINARY_FOR_GPU;
     }
     auto module = std::make_unique<Module>();
     module->device = device;
     module->library = library;
+    module->file = file;
     find_image(*module);
     std::lock_guard lock(driver().mutex);
     driver().modules.insert(module.get());
@@ -97,6 +99,7 @@ int cuModuleUnload(Module* module) {
     if (driver().modules.erase(module) == 0)
         return CUDA_ERROR_INVALID_HANDLE;
     dlclose(module->library);
+    close(module->file);
     delete module;
     return CUDA_SUCCESS;
 }
