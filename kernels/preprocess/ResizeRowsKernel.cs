@@ -55,8 +55,8 @@ internal sealed record ResizeRowsConfig : IKernelConfig
             // A row's stretch begins and ends within a sector, and so do the accesses it is made of.
             int accesses = chunks + (pixels * 3 / 4 / (Tile - 1));
             read += (long)rowCount * ((pixels * 3) + (2L * Sector * accesses));
-            // Every access to weights and positions is one sector: the same word for all lanes.
-            long words = 2L * Threads / Tile;
+            // Every access to weights and positions is one sector: the same word for all lanes. Each warp asks where the tile begins and ends.
+            long words = 3L * Threads / Tile;
             for (int x = column; x <= last; x++)
                 words += horizontal.Count[x] + (2L * chunks);
             read += rowTiles * words * Sector;

@@ -8,7 +8,6 @@ namespace PixioCuda.Cuda;
 internal sealed class CudaCompiler(GpuDevice device, CudaWeights weights, Precision precision, EncoderGraph graph, MemoryPlan plan)
 {
     private readonly CudaTensorTypes _types = new(graph, precision);
-    private readonly DeviceLimits _limits = DeviceLimits.Of(device.Info);
 
     private PixioConfig Config => graph.Config;
 
@@ -34,6 +33,46 @@ internal sealed class CudaCompiler(GpuDevice device, CudaWeights weights, Precis
         TokensToMapOp map => [TokensToMap(map)],
         _ => throw new NotSupportedException($"There is no CUDA kernel for {op.GetType().Name}; it should have been fused."),
     };
+
+    private CudaStep PatchEmbed(PatchEmbedOp op)
+    {
+        PatchEmbedShape shape = CudaWeights.PatchShape(Config, precision) with
+        {
+            Batch = Batch,
+            Height = graph.Shape.Size.Height,
+            Width = graph.Shape.Size.Width,
+            Output = _types[op.Output],
+        };
+        PatchEmbedKernel kernel = new(device, shape);
+        DevicePointer<byte> weight = weights.Matrix(new(WeightRole.PatchWeight));
+        DevicePointer<float> bias = weights.Vector(new(WeightRole.PatchBias)), classTokens = weights.Vector(new(WeightRole.ClsToken));
+        DevicePointer<float> positions = weights.Positions(Config, op.Grid);
+        long output = OffsetOf(op.Output);
+        return Step(op.Output, kernel.Config, kernel.Config.Work(shape),
+            (stream, memory) => kernel.Launch(stream, memory.Pixels.As<byte>(), weight, bias, classTokens, positions, memory.Arena[output]));
+    }
+
+    private CudaStep Linear(LinearOp op)
+    {
+        GemmEpilogue epilogue = (op.Bias, op.Gelu, op.Residual) switch
+        {
+            (null, false, null) => GemmEpilogue.None,
+            (not null, false, null) => GemmEpilogue.Bias,
+            (not null, true, null) => GemmEpilogue.BiasGelu,
+            (not null, false, not null) => GemmEpilogue.BiasResidual,
+            _ => throw new NotSupportedException($"There is no CUDA kernel for the product {op.Output}: its bias, GELU and residual do not go together."),
+        };
+        GemmShape shape = new(
+            op.Output.Rows, op.Output.Columns, op.Input.Columns, precision.Element(), _types[op.Output], epilogue,
+            op.Residual is null ? ElementType.F32 : _types[op.Residual]);
+        GemmKernel kernel = new(device, shape);
+        DevicePointer<byte> weight = weights.Matrix(op.Weight);
+        DevicePointer<float> bias = op.Bias is WeightKey key ? weights.Vector(key) : default;
+        long input = OffsetOf(op.Input), output = OffsetOf(op.Output);
+        long? residual = op.Residual is null ? null : OffsetOf(op.Residual);
+        return Step(op.Output, kernel.Config, kernel.Config.Work(shape), (stream, memory) => kernel.Launch(
+            stream, memory.Arena[input], weight, bias, residual is long place ? memory.Arena[place] : default, memory.Arena[output]));
+    }
 
     private CudaStep LayerNorm(LayerNormOp op)
     {

@@ -12,9 +12,12 @@ internal sealed class CudaWeights : IDisposable
     private const int Alignment = 256;
 
     private readonly Dictionary<WeightKey, (long Offset, ElementType Type)> _places = [];
+    private readonly GpuDevice _device;
+    private readonly List<IDisposable> _constants = [];
+    private readonly Dictionary<ImageSize, DeviceMemory<float>> _positions = [];
     private DeviceMemory<byte>? _memory;
 
-    private CudaWeights() { }
+    private CudaWeights(GpuDevice device) => _device = device;
 
     /// <summary>The bytes of device memory that the weights take.</summary>
     public long ByteCount { get; private set; }
@@ -25,6 +28,51 @@ internal sealed class CudaWeights : IDisposable
     /// <summary>A weight that is added or scaled with.</summary>
     public DevicePointer<float> Vector(WeightKey key) => _memory!.Pointer[_places[key].Offset].As<float>();
 
+    /// <summary>The shape of the patch embedding, as far as the model says it.</summary>
+    public static PatchEmbedShape PatchShape(PixioConfig config, Precision precision) => new(
+        1, config.Channels, config.ImageSize.Height, config.ImageSize.Width, config.PatchSize.Height, config.PatchSize.Width, config.ClassTokens,
+        config.HiddenSize, PixelType.F32, precision.Element(), ElementType.F32);
+
+    /// <summary>The position embeddings of a grid [n + grid area, d]: the stored ones, or a table made of them, which is kept.</summary>
+    public DevicePointer<float> Positions(PixioConfig config, ImageSize grid)
+    {
+        DevicePointer<float> stored = Vector(new WeightKey(WeightRole.PosEmbed));
+        if (grid == config.PositionGrid)
+            return stored;
+        lock (_positions)
+        {
+            if (_positions.TryGetValue(grid, out DeviceMemory<float>? known))
+                return known.Pointer;
+            ImageSize storedGrid = config.PositionGrid;
+            PosEmbedShape shape = new(config.ClassTokens, storedGrid.Height, storedGrid.Width, grid.Height, grid.Width, config.HiddenSize);
+            DeviceMemory<float> table = _device.Allocate<float>((long)shape.Tokens * shape.Columns);
+            try
+            {
+                using GpuStream stream = _device.CreateStream();
+                new PosEmbedKernel(_device, shape).Launch(stream, stored, table.Pointer);
+                stream.Synchronize();
+            }
+            catch
+            {
+                table.Dispose();
+                throw;
+            }
+
+            _positions.Add(grid, table);
+            return table.Pointer;
+        }
+    }
+
+    /// <summary>Numbers that a launch needs beside the weights, kept as long as they are.</summary>
+    public DevicePointer<uint> Constant(uint[] values)
+    {
+        DeviceMemory<uint> memory = _device.Allocate<uint>(values.Length);
+        lock (_constants)
+            _constants.Add(memory);
+        _device.Upload(memory, (ReadOnlySpan<uint>)values);
+        return memory.Pointer;
+    }
+
     /// <summary>Streams all weights to the device.</summary>
     /// <exception cref="ModelFormatException">The checkpoint cannot be read to its end.</exception>
     /// <exception cref="CudaException">The device has too little memory, or fails.</exception>
@@ -33,15 +81,25 @@ internal sealed class CudaWeights : IDisposable
         EncoderWeights source, PixioConfig config, GpuDevice device, Precision precision, long ringByteCount,
         IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
     {
-        CudaWeights weights = new();
+        CudaWeights weights = new(device);
         try
         {
+            PatchEmbedShape patch = PatchShape(config, precision);
             foreach ((WeightKey key, bool isMatrix) in Keys(config))
-                weights.Place(key, source.Parts(key).Sum(part => part.ElementCount), isMatrix ? precision.Element() : ElementType.F32);
+            {
+                // The patch projection's rows are padded on the device, from a float32 copy that is let go of afterwards.
+                bool isPadded = key.Role == WeightRole.PatchWeight && patch.WeightPitch != patch.PatchElements;
+                long elements = isPadded ? (long)patch.Columns * patch.WeightPitch : source.Parts(key).Sum(part => part.ElementCount);
+                weights.Place(key, elements, isMatrix ? precision.Element() : ElementType.F32);
+            }
+
             weights._memory = device.Allocate<byte>(weights.ByteCount);
             WeightRing ring = new(device, ringByteCount);
-            List<WeightChunk> chunks = [.. weights._places.SelectMany(place => weights.Chunks(source.Parts(place.Key), place.Value, ring))];
-            ring.Stream(source.Source, chunks, Report(chunks, weights.ByteCount, progress), cancellationToken);
+            List<WeightChunk> chunks = [.. weights._places.SelectMany(place => Chunks(source.Parts(place.Key), weights._memory.Pointer[place.Value.Offset], place.Value.Type, ring))];
+            if (patch.WeightPitch == patch.PatchElements)
+                ring.Stream(source.Source, chunks, Report(chunks, weights.ByteCount, progress), cancellationToken);
+            else
+                weights.StreamWithPadding(source, patch, ring, chunks, progress, cancellationToken);
             return weights;
         }
         catch
@@ -51,7 +109,28 @@ internal sealed class CudaWeights : IDisposable
         }
     }
 
-    public void Dispose() => _memory?.Dispose();
+    public void Dispose()
+    {
+        foreach (IDisposable constant in _constants.Concat(_positions.Values))
+            constant.Dispose();
+        _memory?.Dispose();
+    }
+
+    /// <summary>Streams all weights, the patch projection to a copy whose rows are then padded into place.</summary>
+    private void StreamWithPadding(
+        EncoderWeights source, PatchEmbedShape patch, WeightRing ring, List<WeightChunk> chunks, IProgress<LoadProgress>? progress,
+        CancellationToken cancellationToken)
+    {
+        IReadOnlyList<TensorInfo> parts = source.Parts(new(WeightRole.PatchWeight));
+        using DeviceMemory<byte> copy = _device.Allocate<byte>((long)patch.Columns * patch.PatchElements * sizeof(float));
+        chunks.RemoveAll(chunk => parts.Contains(chunk.Tensor));
+        chunks.AddRange(Chunks(parts, copy.Pointer, ElementType.F32, ring));
+        ring.Stream(source.Source, chunks, Report(chunks, ByteCount, progress), cancellationToken);
+        using GpuStream stream = _device.CreateStream();
+        ConvertShape shape = new(patch.Columns, patch.PatchElements, patch.WeightPitch, ElementType.F32, patch.Element);
+        new ConvertKernel(_device, ConvertKernel.SelectConfig(shape)).Launch(stream, shape, copy.Pointer, Matrix(new(WeightRole.PatchWeight)));
+        stream.Synchronize();
+    }
 
     private static IEnumerable<(WeightKey Key, bool IsMatrix)> Keys(PixioConfig config)
     {
@@ -85,17 +164,17 @@ internal sealed class CudaWeights : IDisposable
     }
 
     /// <summary>The parts of a weight, stacked one behind the other, in stretches that fit the ring.</summary>
-    private IEnumerable<WeightChunk> Chunks(IReadOnlyList<TensorInfo> parts, (long Offset, ElementType Type) place, WeightRing ring)
+    private static IEnumerable<WeightChunk> Chunks(
+        IReadOnlyList<TensorInfo> parts, DevicePointer<byte> destination, ElementType type, WeightRing ring)
     {
-        long offset = place.Offset;
         foreach (TensorInfo part in parts)
         {
             int most = ring.ChunkElements(part.DType);
             for (long first = 0; first < part.ElementCount; first += most)
             {
                 int count = (int)Math.Min(most, part.ElementCount - first);
-                yield return new WeightChunk(part, first, count, _memory!.Pointer[offset], place.Type);
-                offset += (long)count * place.Type.ByteCount();
+                yield return new WeightChunk(part, first, count, destination, type);
+                destination = destination[(long)count * type.ByteCount()];
             }
         }
     }

@@ -70,7 +70,6 @@ int cuModuleLoadDataEx(Module** result, const void* image, unsigned, int*, void*
     if (!library) {
         close(file);
         remember_error(dlerror());
-        close(file);
         return CUDA_ERROR_INVALID_IMAGE;
     }
     auto architecture = static_cast<const unsigned*>(dlsym(library, "emulated_architecture"));
