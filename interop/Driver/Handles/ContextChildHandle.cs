@@ -33,12 +33,13 @@ internal abstract class ContextChildHandle : SafeHandle
 
     protected override bool ReleaseHandle()
     {
-        // This may be the finalizer's thread, or a caller's that has another context current.
+        // This may be the finalizer's thread, or a caller's that has another context current. What cannot be made current is to be destroyed
+        // all the same: the driver finds most things by themselves.
         bool released = true;
         if (handle != 0)
         {
-            CUresult result = CudaDriverApi.cuCtxSetCurrent(_context.DangerousGetHandle());
-            released = result == CUresult.CUDA_SUCCESS && Destroy(handle) == CUresult.CUDA_SUCCESS;
+            released = CudaDriverApi.cuCtxSetCurrent(_context.DangerousGetHandle()) == CUresult.CUDA_SUCCESS;
+            released &= Destroy(handle) == CUresult.CUDA_SUCCESS;
         }
 
         _context.DangerousRelease();

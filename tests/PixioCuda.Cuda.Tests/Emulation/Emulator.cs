@@ -10,7 +10,7 @@ namespace PixioCuda.Cuda.Tests;
 
 /// <summary>The emulated CUDA driver: built from tests/emulator when its sources change, and found by the program under test as a user's
 /// own libraries are, through PIXIO_CUDA_LIBRARIES. With PIXIO_TEST_DEVICE=hardware the same tests run on the machine's GPU instead.</summary>
-internal static unsafe class Emulator
+internal static unsafe partial class Emulator
 {
     private static readonly string SourceFolder = Path.Combine(Repository.Root, "tests", "emulator");
     private static readonly string KernelCacheFolder = Directory.CreateTempSubdirectory("pixio-emulated-kernels-").FullName;
@@ -89,6 +89,7 @@ internal static unsafe class Emulator
         _setSeed = (delegate* unmanaged<ulong, void>)NativeLibrary.GetExport(library, "emulatorSetSeed");
         _takeTraffic = (delegate* unmanaged<Traffic*, ulong*, void>)NativeLibrary.GetExport(library, "emulatorTakeTraffic");
         _lastError = (delegate* unmanaged<byte*, int, int>)NativeLibrary.GetExport(library, "emulatorLastError");
+        LoadControls(library);
     }
 
     private static string KeyOfSources()

@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstring>
 
 #include "driver.h"
@@ -16,6 +17,16 @@ size_t image_bytes(const unsigned char* image) {
     ElfW(Ehdr) header;
     std::memcpy(&header, image, sizeof header);
     return header.e_shoff + static_cast<size_t>(header.e_shentsize) * header.e_shnum;
+}
+
+/// A name for an open file that no file had before: the loader takes a name that it knows for the library that it has loaded, but numbers of
+/// files are used again. Empty parts of a path mean nothing to the system.
+std::string unique_path(int file) {
+    static std::atomic<unsigned> count = 0;
+    std::string path = "/proc/self";
+    for (unsigned rest = ++count; rest; rest /= 2)
+        path += rest % 2 ? "//" : "/.";
+    return path + "/fd/" + std::to_string(file);
 }
 
 /// The kernels' undefined symbols are this library's functions, which the loader finds once it is global.
@@ -64,11 +75,9 @@ int cuModuleLoadDataEx(Module** result, const void* image, unsigned, int*, void*
             close(file);
         return CUDA_ERROR_OUT_OF_MEMORY;
     }
-    char path[64];
-    std::snprintf(path, sizeof path, "/proc/self/fd/%d", file);
-    void* library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    void* library = dlopen(unique_path(file).c_str(), RTLD_NOW | RTLD_LOCAL);
+    close(file);
     if (!library) {
-        close(file);
         remember_error(dlerror());
         return CUDA_ERROR_INVALID_IMAGE;
     }
@@ -78,13 +87,11 @@ int cuModuleLoadDataEx(Module** result, const void* image, unsigned, int*, void*
     if (!architecture || *architecture / 10 != wanted / 10 || *architecture > wanted) {
         remember_error("the image was compiled for sm_" + std::to_string(architecture ? *architecture : 0) + ", and the device is sm_" + std::to_string(wanted));
         dlclose(library);
-        close(file);
         return CUDA_ERROR_NO_BINARY_FOR_GPU;
     }
     auto module = std::make_unique<Module>();
     module->device = device;
     module->library = library;
-    module->file = file;
     find_image(*module);
     std::lock_guard lock(driver().mutex);
     driver().modules.push_back(module.get());
@@ -105,7 +112,6 @@ int cuModuleUnload(Module* module) {
     std::lock_guard lock(driver().mutex);
     forget(driver().modules, module);
     dlclose(module->library);
-    close(module->file);
     delete module;
     return fault;
 }
