@@ -12,6 +12,8 @@ using i64 = long long;
 #ifdef PIXIO_EMULATED
 #include "emulator.h"
 #define DEVICE static inline __attribute__((always_inline))
+/// As DEVICE, for members of structs.
+#define DEVICE_MEMBER inline __attribute__((always_inline))
 /// An instruction: how the GPU is told, and what it means.
 #define PTX(gpu_statement, cpu_statement) cpu_statement
 /// All shared memory of a block; kernels use no other.
@@ -27,6 +29,7 @@ EMULATED_EXPORT const u32 emulated_architecture = PIXIO_EMULATED_ARCHITECTURE;
 #define UNROLL_TWICE _Pragma("GCC unroll 2")
 #else
 #define DEVICE __device__ __forceinline__
+#define DEVICE_MEMBER __device__ __forceinline__
 #define PTX(gpu_statement, cpu_statement) gpu_statement
 #define SHARED_MEMORY(name) extern __shared__ __align__(1024) unsigned char name[]
 #define KERNEL(name, Args) extern "C" __global__ void __launch_bounds__(kThreads, kBlocksPerSm) name(const __grid_constant__ Args args)

@@ -37,7 +37,7 @@ struct Panel {
     const u8* source;          // the thread's unit of the panel's first row, in the next slice
     u32 row_bytes[kPasses];    // from there to the row of each pass
 
-    DEVICE Panel(const T* matrix, const Rows& rows, u32 first_row, u32 row_end) {
+    DEVICE_MEMBER Panel(const T* matrix, const Rows& rows, u32 first_row, u32 row_end) {
         u64 first = row_offset<kGrouped>(rows, first_row);
         source = reinterpret_cast<const u8*>(matrix + first) + threadIdx.x % kUnitsPerRow * kCopyBytes;
         UNROLL for (u32 pass = 0; pass < kPasses; pass++) {
@@ -47,7 +47,7 @@ struct Panel {
     }
 
     /// Copies slice number `slice` of rows of `columns` elements; slices are asked for in order.
-    DEVICE void copy(SharedAddress panel, u32 slice, u32 columns) {
+    DEVICE_MEMBER void copy(SharedAddress panel, u32 slice, u32 columns) {
         u32 row = threadIdx.x / kUnitsPerRow, unit_byte = threadIdx.x % kUnitsPerRow * kCopyBytes;
         u32 byte = slice * kSliceBytes + unit_byte;
         bool inside = byte < columns * static_cast<u32>(sizeof(T));

@@ -1,0 +1,109 @@
+using System.Runtime.InteropServices;
+using PixioCuda.Interop;
+
+namespace PixioCuda.Kernels;
+
+/// <summary>The argument struct of gemm.cu and gemm_f32.cu.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct GemmArgs
+{
+    public DevicePointer<byte> A;
+    public DevicePointer<byte> W;
+    public DevicePointer<float> Bias;
+    public DevicePointer<byte> Residual;
+    public DevicePointer<byte> C;
+    public GemmRowsArgs ARows;
+    public GemmRowsArgs ResidualRows;
+    public GemmRowsArgs CRows;
+    public uint M;
+    public uint N;
+    public uint K;
+    public uint Band;
+}
+
+/// <summary>A matrix product on a device, for one shape. The bits of a row of C depend neither on the other rows nor on how many there are.</summary>
+internal sealed class GemmKernel
+{
+    private readonly GpuDevice _device;
+    private readonly LoadedKernel _kernel;
+    private readonly GemmShape _shape;
+    private readonly LaunchConfig _launch;
+    private readonly uint _band;
+
+    /// <summary>Compiles or fetches the kernel.</summary>
+    /// <param name="device">Where it will run.</param>
+    /// <param name="shape">What it will be given.</param>
+    /// <param name="config">Null for the one of <see cref="SelectConfig"/>.</param>
+    /// <exception cref="ArgumentException">The shape is none of a matrix product.</exception>
+    /// <exception cref="NotSupportedException">There is no kernel for it.</exception>
+    public GemmKernel(GpuDevice device, GemmShape shape, GemmConfig? config = null)
+    {
+        _device = device;
+        _shape = shape;
+        Config = config ?? SelectConfig(shape, DeviceLimits.Of(device.Info));
+        (long rows, long columns) = Config.Tiles(shape);
+        _band = (uint)Config.Band(shape, device.Info.SmCount);
+        _launch = new LaunchConfig(checked((int)(rows * columns)), Config.Threads, SharedBytes: Config.SharedBytes);
+        _kernel = device.LoadKernel(Config.Source);
+    }
+
+    public GemmConfig Config { get; }
+
+    /// <summary>The configuration that is expected to be fastest (<see cref="GemmTiles"/>); of equals the one with the larger tile.</summary>
+    /// <exception cref="ArgumentException">The shape is none of a matrix product.</exception>
+    /// <exception cref="NotSupportedException">There is no kernel for it.</exception>
+    public static GemmConfig SelectConfig(GemmShape shape, DeviceLimits device)
+    {
+        shape.Validate();
+        return GemmTiles.Candidates(shape, device).MinBy(candidate => candidate.Cycles).Config
+            ?? throw new NotSupportedException($"No tile of {shape} fits into {device.SharedBytesPerBlock} bytes of shared memory.");
+    }
+
+    /// <summary>Launches it.</summary>
+    /// <param name="stream">Whose work this becomes.</param>
+    /// <param name="a">[M, K] of the shape's element type.</param>
+    /// <param name="w">[N, K] of the shape's element type.</param>
+    /// <param name="bias">[N]; null where the epilogue has none.</param>
+    /// <param name="residual">[M, N] of the residual's type, null where the epilogue has none. May be <paramref name="c"/>.</param>
+    /// <param name="c">[M, N] of the output's type.</param>
+    /// <exception cref="ArgumentException">A matrix is missing, or not aligned as the configuration counts on.</exception>
+    public void Launch(
+        GpuStream stream, DevicePointer<byte> a, DevicePointer<byte> w, DevicePointer<float> bias, DevicePointer<byte> residual,
+        DevicePointer<byte> c)
+    {
+        Require("A", a, Config.CopyBytes);
+        Require("W", w, Config.CopyBytes);
+        Require("C", c, Config.Vector * _shape.Output.ByteCount());
+        if (_shape.HasBias)
+            Require("the bias", bias.As<byte>(), Math.Min(16, Config.Vector * sizeof(float)));
+        if (_shape.HasResidual)
+            Require("the residual", residual, Config.Vector * _shape.Residual.ByteCount());
+        GemmArgs args = new()
+        {
+            A = a,
+            W = w,
+            Bias = bias,
+            Residual = residual,
+            C = c,
+            ARows = new(_shape.A, _shape.M),
+            ResidualRows = new(_shape.R, _shape.M),
+            CRows = new(_shape.C, _shape.M),
+            M = (uint)_shape.M,
+            N = (uint)_shape.N,
+            K = (uint)_shape.K,
+            Band = _band,
+        };
+        _device.Launch(stream, _kernel, _launch, args);
+    }
+
+    private void Require(string name, DevicePointer<byte> pointer, int alignment)
+    {
+        if (pointer.IsNull)
+            throw new ArgumentException($"The matrix product of {_shape} needs {name}, which was left out.");
+        if (pointer.Address % (uint)alignment != 0)
+        {
+            throw new ArgumentException(
+                $"In the matrix product of {_shape}, {name} at 0x{pointer.Address:x} is not aligned to {alignment} bytes, as its rows are.");
+        }
+    }
+}
