@@ -54,6 +54,42 @@ internal static class TensorConversion
         }
     }
 
+    /// <summary>The index of the first finite value that narrowing would make infinite, or -1 where there is none.</summary>
+    /// <param name="dtype">What to store.</param>
+    /// <param name="source">The values.</param>
+    public static int FindOverflow(DType dtype, ReadOnlySpan<float> source)
+    {
+        // What is half a unit beyond the largest finite value, or more, is rounded to infinity.
+        float limit = dtype switch
+        {
+            DType.F16 => 65520f,
+            DType.BF16 => BitConverter.UInt32BitsToSingle(0x7F7F_8000),
+            _ => float.PositiveInfinity,
+        };
+        int i = 0;
+        if (Vector.IsHardwareAccelerated)
+        {
+            ref float values = ref MemoryMarshal.GetReference(source);
+            for (; i <= source.Length - Vector<float>.Count; i += Vector<float>.Count)
+            {
+                var magnitude = Vector.Abs(Vector.LoadUnsafe(ref values, (nuint)i));
+                Vector<int> isOver = Vector.GreaterThanOrEqual(magnitude, new Vector<float>(limit))
+                    & Vector.LessThan(magnitude, new Vector<float>(float.PositiveInfinity));
+                if (isOver != Vector<int>.Zero)
+                    break;
+            }
+        }
+
+        for (; i < source.Length; i++)
+        {
+            float magnitude = MathF.Abs(source[i]);
+            if (magnitude >= limit && magnitude < float.PositiveInfinity)
+                return i;
+        }
+
+        return -1;
+    }
+
     private static void CheckLengths(DType dtype, int byteCount, int elementCount)
     {
         if ((long)elementCount * dtype.ElementBytes() != byteCount)

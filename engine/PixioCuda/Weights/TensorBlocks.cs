@@ -1,0 +1,108 @@
+using System.Runtime.InteropServices;
+
+namespace PixioCuda.Weights;
+
+/// <summary>Some elements of a tensor as they are to be stored.</summary>
+/// <param name="Tensor">The tensor, typed as it is to be stored.</param>
+/// <param name="Bytes">The elements; valid until the next block is asked for.</param>
+internal readonly record struct TensorBlock(TensorInfo Tensor, ReadOnlyMemory<byte> Bytes);
+
+/// <summary>Reads tensors from end to end in blocks of a few megabytes, converted to the type that they are to be stored in. The next block
+/// is read and converted while the last one is being written.</summary>
+internal static class TensorBlocks
+{
+    private const int BlockElements = 1 << 20;
+
+    /// <summary>Every block of every tensor, in order.</summary>
+    /// <param name="source">Where the tensors are.</param>
+    /// <param name="tensors">The tensors, typed as they are to be stored.</param>
+    /// <param name="cancellationToken">Looked at before every block.</param>
+    /// <exception cref="ModelFormatException">A finite value is too large for the type that it is to be stored in.</exception>
+    /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
+    public static IEnumerable<TensorBlock> Read(
+        ITensorSource source, IReadOnlyList<TensorInfo> tensors, CancellationToken cancellationToken)
+    {
+        Buffer current = new(), next = new();
+        Task<TensorBlock>? reading = null;
+        try
+        {
+            foreach ((TensorInfo tensor, long first, int count) in Ranges(tensors))
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                TensorBlock? block = reading is null ? null : Finish(reading);
+                Buffer buffer = next;
+                reading = Task.Run(() => buffer.Read(source, tensor, first, count), CancellationToken.None);
+                (current, next) = (next, current);
+                if (block is TensorBlock done)
+                    yield return done;
+            }
+
+            if (reading is not null)
+            {
+                TensorBlock last = Finish(reading);
+                reading = null;
+                yield return last;
+            }
+        }
+        finally
+        {
+            // Whoever stops early closes the source, which must not be read any more then.
+            if (reading is not null)
+                Task.WaitAny([reading], CancellationToken.None);
+        }
+    }
+
+    private static TensorBlock Finish(Task<TensorBlock> reading) => reading.GetAwaiter().GetResult();
+
+    private static IEnumerable<(TensorInfo Tensor, long First, int Count)> Ranges(IReadOnlyList<TensorInfo> tensors)
+    {
+        foreach (TensorInfo tensor in tensors)
+        {
+            for (long first = 0; first < tensor.ElementCount; first += BlockElements)
+                yield return (tensor, first, (int)Math.Min(BlockElements, tensor.ElementCount - first));
+        }
+    }
+
+    private sealed class Buffer
+    {
+        private float[]? _values;
+        private byte[]? _stored;
+
+        public TensorBlock Read(ITensorSource source, TensorInfo tensor, long first, int count)
+        {
+            TensorInfo from = source.Tensors[tensor.Name];
+            _stored ??= new byte[BlockElements * sizeof(float)];
+            int elementBytes = tensor.DType.ElementBytes();
+            Memory<byte> stored = _stored.AsMemory(0, count * elementBytes);
+            if (from.DType == tensor.DType)
+            {
+                source.ReadBytes(from, first * elementBytes, stored.Span);
+                return new TensorBlock(tensor, stored);
+            }
+
+            if (tensor.DType == DType.F32)
+            {
+                source.ReadFloats(from, first, MemoryMarshal.Cast<byte, float>(stored.Span));
+                return new TensorBlock(tensor, stored);
+            }
+
+            _values ??= new float[BlockElements];
+            Span<float> values = _values.AsSpan(0, count);
+            source.ReadFloats(from, first, values);
+            RequireRange(source, tensor, first, values);
+            TensorConversion.FromFloat32(tensor.DType, values, stored.Span);
+            return new TensorBlock(tensor, stored);
+        }
+
+        private static void RequireRange(ITensorSource source, TensorInfo tensor, long first, ReadOnlySpan<float> values)
+        {
+            int index = TensorConversion.FindOverflow(tensor.DType, values);
+            if (index >= 0)
+            {
+                throw new ModelFormatException(FormattableString.Invariant(
+                    $"The tensor {MessageText.Quote(tensor.Name)} of '{source.Description}' holds {values[index]} at element {first + index}, ")
+                    + $"which {tensor.DType} cannot hold: it would become infinite. Store it in another type.");
+            }
+        }
+    }
+}
