@@ -47,9 +47,7 @@ internal static class TensorConversion
                 NarrowToBFloat16(source, MemoryMarshal.Cast<byte, ushort>(destination));
                 break;
             default:
-                Span<Half> halves = MemoryMarshal.Cast<byte, Half>(destination);
-                for (int i = 0; i < source.Length; i++)
-                    halves[i] = (Half)source[i];
+                NarrowToFloat16(source, MemoryMarshal.Cast<byte, ushort>(destination));
                 break;
         }
     }
@@ -146,13 +144,63 @@ internal static class TensorConversion
 
     private static void NarrowToBFloat16(ReadOnlySpan<float> source, Span<ushort> destination)
     {
-        for (int i = 0; i < source.Length; i++)
+        ref float from = ref MemoryMarshal.GetReference(source);
+        ref ushort to = ref MemoryMarshal.GetReference(destination);
+        int i = 0;
+        for (; i <= source.Length - Vector<ushort>.Count; i += Vector<ushort>.Count)
         {
-            uint bits = BitConverter.SingleToUInt32Bits(source[i]);
-            // Adding just under half a unit, and one more where the kept part is odd, carries exactly when rounding goes up. A NaN must
-            // not carry into an infinity: it is cut off and made quiet.
-            uint rounded = bits + 0x7FFF + ((bits >> 16) & 1);
-            destination[i] = (ushort)((bits & 0x7FFF_FFFF) > 0x7F80_0000 ? (bits >> 16) | 0x40 : rounded >> 16);
+            Vector<uint> low = NarrowToBFloat16(Vector.LoadUnsafe(ref from, (nuint)i));
+            Vector<uint> high = NarrowToBFloat16(Vector.LoadUnsafe(ref from, (nuint)(i + Vector<float>.Count)));
+            Vector.Narrow(low, high).StoreUnsafe(ref to, (nuint)i);
         }
+
+        for (; i < source.Length; i++)
+            destination[i] = (ushort)NarrowToBFloat16(new Vector<float>(source[i]))[0];
+    }
+
+    /// <summary>The bits of a bfloat16, one to a lane.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector<uint> NarrowToBFloat16(Vector<float> values)
+    {
+        var bits = Vector.AsVectorUInt32(values);
+        // Adding just under half a unit, and one more where the kept part is odd, carries exactly when rounding goes up. A NaN must
+        // not carry into an infinity: it is cut off and made quiet.
+        Vector<uint> rounded = bits + new Vector<uint>(0x7FFF) + ((bits >>> 16) & Vector<uint>.One);
+        Vector<uint> isNaN = Vector.GreaterThan(bits & new Vector<uint>(0x7FFF_FFFF), new Vector<uint>(0x7F80_0000));
+        return Vector.ConditionalSelect(isNaN, bits | new Vector<uint>(0x0040_0000), rounded) >>> 16;
+    }
+
+    private static void NarrowToFloat16(ReadOnlySpan<float> source, Span<ushort> destination)
+    {
+        ref float from = ref MemoryMarshal.GetReference(source);
+        ref ushort to = ref MemoryMarshal.GetReference(destination);
+        int i = 0;
+        for (; i <= source.Length - Vector<ushort>.Count; i += Vector<ushort>.Count)
+        {
+            Vector<uint> low = NarrowToFloat16(Vector.LoadUnsafe(ref from, (nuint)i));
+            Vector<uint> high = NarrowToFloat16(Vector.LoadUnsafe(ref from, (nuint)(i + Vector<float>.Count)));
+            Vector.Narrow(low, high).StoreUnsafe(ref to, (nuint)i);
+        }
+
+        for (; i < source.Length; i++)
+            destination[i] = (ushort)NarrowToFloat16(new Vector<float>(source[i]))[0];
+    }
+
+    /// <summary>The bits of a binary16, one to a lane: rounded as above at bit 13 with the exponent moved to its new bias; below 2^-14, where
+    /// halves have a fixed spacing of 2^-24, by adding 0.5, whose last bit is just that; above the largest value, infinity.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector<uint> NarrowToFloat16(Vector<float> values)
+    {
+        var bits = Vector.AsVectorUInt32(values);
+        Vector<uint> magnitude = bits & new Vector<uint>(0x7FFF_FFFF);
+        Vector<uint> sign = (bits ^ magnitude) >>> 16;
+        // 0xC800_0000 is minus (127 - 15) in the exponent's place.
+        Vector<uint> normal = (magnitude + new Vector<uint>(0xC800_0FFF) + ((magnitude >>> 13) & Vector<uint>.One)) >>> 13;
+        normal = Vector.ConditionalSelect(
+            Vector.LessThan(magnitude, new Vector<uint>(0x4780_0000)), normal, new Vector<uint>(0x7C00));
+        Vector<uint> small = Vector.AsVectorUInt32(Vector.AsVectorSingle(magnitude) + new Vector<float>(0.5f)) - new Vector<uint>(0x3F00_0000);
+        Vector<uint> finite = Vector.ConditionalSelect(Vector.LessThan(magnitude, new Vector<uint>(0x3880_0000)), small, normal);
+        Vector<uint> isNaN = Vector.GreaterThan(magnitude, new Vector<uint>(0x7F80_0000));
+        return Vector.ConditionalSelect(isNaN, new Vector<uint>(0x7E00), finite) | sign;
     }
 }

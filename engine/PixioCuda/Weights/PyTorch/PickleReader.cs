@@ -87,7 +87,7 @@ internal ref struct PickleReader
             case PickleOpcode.Build:
                 // An OrderedDict's attributes: torch keeps the versions of modules there, which say nothing about the values.
                 Pop<PickleDict>();
-                if (_stack.Count == Floor || _stack[^1] is not PickleDict)
+                if (Top() is not PickleDict)
                     throw Damaged("gives attributes to something that has none");
                 break;
             default:
@@ -119,7 +119,7 @@ internal ref struct PickleReader
                 break;
             case PickleOpcode.Long1:
                 BigInteger number = new(Take(Take(1)[0]));
-                value = number >= long.MinValue && number <= long.MaxValue ? (long)number : number;
+                value = number >= long.MinValue && number <= long.MaxValue ? (object)(long)number : number;
                 break;
             case PickleOpcode.BinFloat:
                 value = BinaryPrimitives.ReadDoubleBigEndian(Take(sizeof(double)));
@@ -194,13 +194,13 @@ internal ref struct PickleReader
         switch (opcode)
         {
             case PickleOpcode.BinPut:
-                _memo[Take(1)[0]] = Top<object?>();
+                _memo[Take(1)[0]] = Top();
                 break;
             case PickleOpcode.LongBinPut:
-                _memo[BinaryPrimitives.ReadUInt32LittleEndian(Take(sizeof(uint)))] = Top<object?>();
+                _memo[BinaryPrimitives.ReadUInt32LittleEndian(Take(sizeof(uint)))] = Top();
                 break;
             case PickleOpcode.Memoize:
-                _memo[(uint)_memo.Count] = Top<object?>();
+                _memo[(uint)_memo.Count] = Top();
                 break;
             case PickleOpcode.BinGet:
                 _stack.Add(Recall(Take(1)[0]));
@@ -260,12 +260,9 @@ internal ref struct PickleReader
 
     private readonly T Pop<T>() where T : class => Pop() as T ?? throw Damaged("uses a value as something that it is not");
 
-    private readonly T Top<T>()
-    {
-        if (_stack.Count == Floor)
-            throw Damaged("takes values that are not there");
-        return _stack[^1] is T or null ? (T)_stack[^1]! : throw Damaged("uses a value as something that it is not");
-    }
+    private readonly object? Top() => _stack.Count > Floor ? _stack[^1] : throw Damaged("takes values that are not there");
+
+    private readonly T Top<T>() where T : class => Top() as T ?? throw Damaged("uses a value as something that it is not");
 
     private readonly object?[] CutAtMark()
     {
