@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using PixioCuda.Weights;
 
 namespace PixioCuda.Imaging;
 
@@ -51,7 +52,7 @@ internal static class PreprocessorConfig
     {
         try
         {
-            using JsonDocument document = JsonDocument.Parse(json.ToArray());
+            using JsonDocument document = StrictJson.ParseDocument(json.ToArray());
             return new Settings(document.RootElement, name).Read();
         }
         catch (JsonException exception)
@@ -67,7 +68,7 @@ internal static class PreprocessorConfig
             if (root.ValueKind != JsonValueKind.Object)
                 throw Wrong("it is not a JSON object");
             if (Find("image_processor_type") is { } type
-                && !(type.ValueKind == JsonValueKind.String && type.GetString()!.StartsWith("BitImageProcessor", StringComparison.Ordinal)))
+                && !(type.ValueKind == JsonValueKind.String && type.GetText().StartsWith("BitImageProcessor", StringComparison.Ordinal)))
             {
                 throw Wrong($"its image_processor_type is {type.GetRawText()}, and only BitImageProcessor is known");
             }

@@ -11,10 +11,10 @@ internal sealed class TorchCheckpoint : ITensorSource
 {
     private const string PickleName = "data.pkl";
 
-    private readonly ZipFile _archive;
+    private readonly ZipReader _archive;
     private readonly Dictionary<string, (TorchTensor Tensor, ZipContent Content, bool IsContiguous)> _places = [];
 
-    private TorchCheckpoint(string path, ZipFile archive)
+    private TorchCheckpoint(string path, ZipReader archive)
     {
         Description = path;
         _archive = archive;
@@ -55,10 +55,10 @@ internal sealed class TorchCheckpoint : ITensorSource
     /// <exception cref="ModelFormatException">It is damaged, or holds something else than a state dict.</exception>
     public static TorchCheckpoint Open(SafeFileHandle file, string path)
     {
-        ZipFile? archive = null;
+        ZipReader? archive = null;
         try
         {
-            archive = ZipFile.Open(file, path);
+            archive = ZipReader.Open(file, path);
             return new TorchCheckpoint(path, archive);
         }
         catch
@@ -86,7 +86,7 @@ internal sealed class TorchCheckpoint : ITensorSource
     public void Dispose() => _archive.Dispose();
 
     /// <summary>What all of the archive's names begin with, such as "pixio_vith16/".</summary>
-    private static string FindRoot(ZipFile archive, string path)
+    private static string FindRoot(ZipReader archive, string path)
     {
         string[] pickles = [.. archive.Entries.Keys.Where(name => name == PickleName || name.EndsWith($"/{PickleName}", StringComparison.Ordinal))];
         if (pickles.Length != 1)

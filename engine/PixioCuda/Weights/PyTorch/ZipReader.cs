@@ -6,7 +6,7 @@ namespace PixioCuda.Weights.PyTorch;
 
 /// <summary>An open zip archive whose entries are read at positions, from several threads at once, without unpacking it. Checksums are not
 /// compared: PyTorch can write archives without right ones, and a tensor is rarely read in one go.</summary>
-internal sealed class ZipFile : IDisposable
+internal sealed class ZipReader : IDisposable
 {
     private const uint HeaderSignature = 0x04034B50;
     private const int HeaderBytes = 30;
@@ -19,7 +19,7 @@ internal sealed class ZipFile : IDisposable
     private readonly ZipDirectory _directory;
     private readonly InflateCursors _cursors = new();
 
-    private ZipFile(SafeFileHandle file, string path, ZipDirectory directory)
+    private ZipReader(SafeFileHandle file, string path, ZipDirectory directory)
     {
         _file = file;
         _path = path;
@@ -31,7 +31,7 @@ internal sealed class ZipFile : IDisposable
 
     /// <summary>Reads the directory of an open file, which is then this object's to close.</summary>
     /// <exception cref="ModelFormatException">The file is no whole zip archive.</exception>
-    public static ZipFile Open(SafeFileHandle file, string path) => new(file, path, ZipDirectory.Read(file, path));
+    public static ZipReader Open(SafeFileHandle file, string path) => new(file, path, ZipDirectory.Read(file, path));
 
     /// <summary>Checks an entry against its own header, and finds its bytes.</summary>
     /// <exception cref="ModelFormatException">The entry is damaged, encrypted or compressed by an unknown method.</exception>
