@@ -32,8 +32,8 @@ internal sealed class ModelOptions
     /// <summary>What the user calls the model.</summary>
     /// <exception cref="UsageException">He did not say.</exception>
     public string Name(ParseResult parsed, string? missing = null) => parsed.GetValue(_model) is { Length: > 0 } model ? model : missing
-        ?? throw new UsageException("Give a model: --model DIR for a checkpoint folder (config.json and model.safetensors), --model FILE for weights alone, "
-            + "or --model random:vitb16 to try without weights.");
+        ?? throw new UsageException("Give a model: --model DIR for a checkpoint folder (config.json and model.safetensors), "
+            + "--model FILE for weights alone, or --model random:vitb16 to try without weights.");
 
     public int? Threads(ParseResult parsed) => (int?)parsed.GetValue(_threads);
 

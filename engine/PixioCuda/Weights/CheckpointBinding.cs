@@ -92,8 +92,8 @@ internal sealed class CheckpointBinding : ITensorSource
         faults = wrong.Describe();
         binding = faults is null
             ? new CheckpointBinding(
-                source, prefix, expected.ToDictionary(tensor => tensor.Name, tensor => tensor with { DType = places[tensor.Name].Stored.DType }),
-                places)
+                source, prefix,
+                expected.ToDictionary(tensor => tensor.Name, tensor => tensor with { DType = places[tensor.Name].Stored.DType }), places)
             : null;
         return binding is not null;
     }

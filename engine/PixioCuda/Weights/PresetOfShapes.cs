@@ -7,19 +7,21 @@ internal static class PresetOfShapes
     /// <exception cref="ModelFormatException">There is none; the message says what stands in the way, and what to add.</exception>
     public static PixioConfig Find(ITensorSource source)
     {
-        string? nearestFaults = null;
+        string nearest = "";
         foreach (string name in PixioPresets.Names)
         {
+            // The presets' widths differ, so that at most one is looked at closely.
             PixioConfig preset = PixioPresets.Get(name);
+            if (!HasWidth(source, preset.HiddenSize))
+                continue;
             if (CheckpointBinding.TryBind(source, HuggingFaceNames.EncoderTensors(preset), out _, out string? faults))
                 return preset;
-            if (HasWidth(source, preset.HiddenSize))
-                nearestFaults = $" It has the width of {name}, but does not fit it: {faults}.";
+            nearest = $" It has the width of {name}, but does not fit it: {faults}.";
         }
 
         throw new ModelFormatException(
             $"There is no config.json beside '{source.Description}', and its tensors are not those of a preset "
-            + $"({string.Join(", ", PixioPresets.Names)}).{nearestFaults} Put the model's config.json into the same folder: the number of "
+            + $"({string.Join(", ", PixioPresets.Names)}).{nearest} Put the model's config.json into the same folder: the number of "
             + "attention heads, among others, cannot be read from the weights.");
     }
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 
 namespace PixioCuda.Weights;
@@ -99,8 +100,9 @@ internal static class TensorBlocks
             int index = TensorConversion.FindOverflow(tensor.DType, values);
             if (index >= 0)
             {
-                throw new ModelFormatException(FormattableString.Invariant(
-                    $"The tensor {MessageText.Quote(tensor.Name)} of '{source.Description}' holds {values[index]} at element {first + index}, ")
+                string value = values[index].ToString(CultureInfo.InvariantCulture);
+                throw new ModelFormatException(
+                    $"The tensor {MessageText.Quote(tensor.Name)} of '{source.Description}' holds {value} at element {first + index}, "
                     + $"which {tensor.DType} cannot hold: it would become infinite. Store it in another type.");
             }
         }

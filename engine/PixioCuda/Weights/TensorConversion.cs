@@ -186,8 +186,9 @@ internal static class TensorConversion
             destination[i] = (ushort)NarrowToFloat16(new Vector<float>(source[i]))[0];
     }
 
-    /// <summary>The bits of a binary16, one to a lane: rounded as above at bit 13 with the exponent moved to its new bias; below 2^-14, where
-    /// halves have a fixed spacing of 2^-24, by adding 0.5, whose last bit is just that; above the largest value, infinity.</summary>
+    /// <summary>The bits of a binary16, one to a lane: rounded as above at bit 13 with the exponent moved to its new bias; below 2^-14,
+    /// where halves have a fixed spacing of 2^-24, by adding 0.5, whose last bit is just that; above the largest value,
+    /// infinity.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector<uint> NarrowToFloat16(Vector<float> values)
     {
@@ -198,7 +199,8 @@ internal static class TensorConversion
         Vector<uint> normal = (magnitude + new Vector<uint>(0xC800_0FFF) + ((magnitude >>> 13) & Vector<uint>.One)) >>> 13;
         normal = Vector.ConditionalSelect(
             Vector.LessThan(magnitude, new Vector<uint>(0x4780_0000)), normal, new Vector<uint>(0x7C00));
-        Vector<uint> small = Vector.AsVectorUInt32(Vector.AsVectorSingle(magnitude) + new Vector<float>(0.5f)) - new Vector<uint>(0x3F00_0000);
+        Vector<float> raised = Vector.AsVectorSingle(magnitude) + new Vector<float>(0.5f);
+        Vector<uint> small = Vector.AsVectorUInt32(raised) - new Vector<uint>(0x3F00_0000);
         Vector<uint> finite = Vector.ConditionalSelect(Vector.LessThan(magnitude, new Vector<uint>(0x3880_0000)), small, normal);
         Vector<uint> isNaN = Vector.GreaterThan(magnitude, new Vector<uint>(0x7F80_0000));
         return Vector.ConditionalSelect(isNaN, new Vector<uint>(0x7E00), finite) | sign;

@@ -29,9 +29,16 @@ internal static class WeightsFormat
         }
 
         if (head.StartsWith("version https://git-lfs"u8))
-            throw new ModelFormatException($"'{path}' is the pointer that Git LFS keeps in place of a file: fetch the file itself with 'git lfs pull'.");
+        {
+            throw new ModelFormatException(
+                $"'{path}' is the pointer that Git LFS keeps in place of a file: fetch the file itself with 'git lfs pull'.");
+        }
+
         if (head is [(byte)'<', ..])
-            throw new ModelFormatException($"'{path}' is a web page and not weights: what was downloaded was probably a page that asks for a login.");
+        {
+            throw new ModelFormatException(
+                $"'{path}' is a web page and not weights: what was downloaded was probably a page that asks for a login.");
+        }
     }
 
     private static bool IsSafetensors(ReadOnlySpan<byte> head) => head.Length > BraceOffset && head[BraceOffset] == '{';

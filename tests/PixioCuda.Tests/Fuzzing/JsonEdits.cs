@@ -20,7 +20,8 @@ internal static partial class JsonEdits
     private static byte[] ReplaceNumber(byte[] file, Random random) =>
         Replace(file, NumberPattern(), random, _ => Values[random.Next(Values.Length)]);
 
-    private static byte[] CopyNumber(byte[] file, Random random) => Replace(file, NumberPattern(), random, matches => Pick(matches, random));
+    private static byte[] CopyNumber(byte[] file, Random random) =>
+        Replace(file, NumberPattern(), random, matches => Pick(matches, random));
 
     private static byte[] CopyToken(byte[] file, Random random) => Replace(file, TokenPattern(), random, matches => Pick(matches, random));
 

@@ -3,7 +3,8 @@ namespace PixioCuda.Tests.Fuzzing;
 /// <summary>Changes a file in some way. Gives back a new array, or the one that it was given, changed.</summary>
 internal delegate byte[] Edit(byte[] file, Random random);
 
-/// <summary>Damages files: a few edits each, chosen by a seeded generator, so that the same seed gives the same mutants everywhere.</summary>
+/// <summary>Damages files: a few edits each, chosen by a seeded generator, so that the same seed gives the same mutants
+/// everywhere.</summary>
 internal sealed class Mutator(params IReadOnlyList<Edit> edits)
 {
     private const int MostEdits = 3;

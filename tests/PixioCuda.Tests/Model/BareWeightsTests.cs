@@ -52,7 +52,8 @@ public sealed class BareWeightsTests : IDisposable
         IEnumerable<TensorInfo> tensors = HuggingFaceNames.EncoderTensors(PixioPresets.Get("vitl16"))
             .Where(tensor => tensor.Name != "encoder.layer.23.norm1.bias");
 
-        AssertRefused(WriteWithoutValues("weights.safetensors", tensors), "width of vitl16", "'encoder.layer.23.norm1.bias'", "config.json");
+        string path = WriteWithoutValues("weights.safetensors", tensors);
+        AssertRefused(path, "width of vitl16", "'encoder.layer.23.norm1.bias'", "config.json");
     }
 
     [Fact]

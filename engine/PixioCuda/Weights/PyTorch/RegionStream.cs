@@ -2,7 +2,8 @@ using Microsoft.Win32.SafeHandles;
 
 namespace PixioCuda.Weights.PyTorch;
 
-/// <summary>A part of a file as a stream that is read forward once, with positioned reads: the handle is shared, the position is not.</summary>
+/// <summary>A part of a file as a stream that is read forward once, by positioned reads: the handle is shared, the position is
+/// not.</summary>
 internal sealed class RegionStream(SafeFileHandle file, long offset, long length) : Stream
 {
     private long _position;

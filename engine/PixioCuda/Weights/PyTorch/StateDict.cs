@@ -42,11 +42,20 @@ internal static class StateDict
             }
         }
 
-        KeyValuePair<object?, object?>[] candidates =
-        [
-            .. dict.Items.Where(item => item.Key is string && item.Value is PickleDict inner && inner.Items.Any(HoldsTensor)),
-        ];
-        return candidates.Length <= 1
+        // One dict can be named any number of times: it is looked through once.
+        Dictionary<PickleDict, bool> holdTensors = new(ReferenceEqualityComparer.Instance);
+        List<KeyValuePair<object?, object?>> candidates = [];
+        foreach (KeyValuePair<object?, object?> item in dict.Items)
+        {
+            if (item is not { Key: string, Value: PickleDict inner })
+                continue;
+            if (!holdTensors.TryGetValue(inner, out bool holdsTensors))
+                holdTensors.Add(inner, holdsTensors = inner.Items.Any(HoldsTensor));
+            if (holdsTensors)
+                candidates.Add(item);
+        }
+
+        return candidates.Count <= 1
             ? candidates.FirstOrDefault().Value
             : throw new ModelFormatException(
                 $"'{path}' holds several state dicts ({MessageText.List([.. candidates.Select(Name)])}), and which one is meant would be a "

@@ -73,7 +73,11 @@ internal sealed class TorchCheckpoint : ITensorSource
     {
         ArgumentNullException.ThrowIfNull(tensor);
         if (!_places.TryGetValue(tensor.Name, out (TorchTensor Tensor, ZipContent Content, bool IsContiguous) place))
-            throw new ArgumentException($"'{Description}' holds no tensor {MessageText.Quote(tensor.Name)} that can be read.", nameof(tensor));
+        {
+            throw new ArgumentException(
+                $"'{Description}' holds no tensor {MessageText.Quote(tensor.Name)} that can be read.", nameof(tensor));
+        }
+
         TensorRange.Check(Tensors[tensor.Name], byteOffset, destination.Length);
         if (destination.IsEmpty)
             return;
@@ -88,11 +92,15 @@ internal sealed class TorchCheckpoint : ITensorSource
     /// <summary>What all of the archive's names begin with, such as "pixio_vith16/".</summary>
     private static string FindRoot(ZipReader archive, string path)
     {
-        string[] pickles = [.. archive.Entries.Keys.Where(name => name == PickleName || name.EndsWith($"/{PickleName}", StringComparison.Ordinal))];
+        string[] pickles =
+        [
+            .. archive.Entries.Keys.Where(name => name == PickleName || name.EndsWith($"/{PickleName}", StringComparison.Ordinal)),
+        ];
         if (pickles.Length != 1)
         {
             throw new ModelFormatException(
-                $"'{path}' is a zip archive, but no PyTorch checkpoint: it holds {pickles.Length} entries of the name '{PickleName}', not one.");
+                $"'{path}' is a zip archive, but no PyTorch checkpoint: it holds {pickles.Length} entries of the name '{PickleName}', "
+                + "not one.");
         }
 
         string root = pickles[0][..^PickleName.Length];

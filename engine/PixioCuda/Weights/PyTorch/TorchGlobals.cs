@@ -39,8 +39,8 @@ internal static class TorchGlobals
         return fullName is OrderedDict or RebuildTensor or RebuildParameter || Storages.ContainsKey(fullName)
             ? new PickleGlobal(fullName)
             : throw new ModelFormatException(
-                $"'{path}' asks for {MessageText.Quote(fullName)}, which no state dict needs; it is refused, and nothing of the file was run. "
-                + "If you trust the file, load it in Python and save its tensors alone: torch.save(model.state_dict(), path).");
+                $"'{path}' asks for {MessageText.Quote(fullName)}, which no state dict needs; it is refused, and nothing of the file was "
+                + "run. If you trust the file, load it in Python and save its tensors alone: torch.save(model.state_dict(), path).");
     }
 
     /// <summary>What a call of a class or function gives.</summary>

@@ -2,7 +2,8 @@ namespace PixioCuda.Weights.PyTorch;
 
 /// <summary>What a zip archive's central directory says of one entry.</summary>
 /// <param name="Name">The name, with '/' between its parts. It is only looked up: nothing is ever unpacked to a path.</param>
-/// <param name="Method">How the bytes are stored: <see cref="ZipDirectory.Stored"/>, <see cref="ZipDirectory.Deflated"/> or another.</param>
+/// <param name="Method">How the bytes are stored: <see cref="ZipDirectory.Stored"/>, <see cref="ZipDirectory.Deflated"/> or
+/// another.</param>
 /// <param name="IsEncrypted">Whether the bytes are encrypted.</param>
 /// <param name="CompressedLength">The bytes in the file.</param>
 /// <param name="Length">The bytes of the content.</param>

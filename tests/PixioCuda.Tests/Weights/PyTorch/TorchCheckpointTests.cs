@@ -104,8 +104,10 @@ public sealed class TorchCheckpointTests : IDisposable
     {
         TorchBytesTensor[] tensors =
         [
-            new("a", "HalfStorage", "0", TorchBytes.Ramp(8), 0, [4], [1]), new("b", "BFloat16Storage", "1", TorchBytes.Ramp(8), 0, [4], [1]),
-            new("steps", "LongStorage", "2", TorchBytes.Ramp(8), 0, [], []), new("wide", "DoubleStorage", "3", TorchBytes.Ramp(16), 0, [2], [1]),
+            new("a", "HalfStorage", "0", TorchBytes.Ramp(8), 0, [4], [1]),
+            new("b", "BFloat16Storage", "1", TorchBytes.Ramp(8), 0, [4], [1]),
+            new("steps", "LongStorage", "2", TorchBytes.Ramp(8), 0, [], []),
+            new("wide", "DoubleStorage", "3", TorchBytes.Ramp(16), 0, [2], [1]),
             new("mask", "BoolStorage", "4", TorchBytes.Ramp(4), 0, [4], [1]),
         ];
         using ITensorSource source = Open(TorchBytes.File(tensors));

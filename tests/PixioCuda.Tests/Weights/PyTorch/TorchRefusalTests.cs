@@ -115,6 +115,19 @@ public sealed class TorchRefusalTests : IDisposable
     }
 
     [Fact]
+    public void One_dict_that_is_named_a_hundred_thousand_times_costs_no_more_than_once()
+    {
+        PickleBytes pickle = new PickleBytes().Op('}').Op('}').Raw((byte)'q', 255).Mark();
+        for (int i = 0; i < 100_000; i++)
+            pickle.Int(i).Op('N');
+        // The dict of numbers as a key, and then as a value again and again.
+        pickle.Op('u').Op('N').Op('s').Mark();
+        for (int i = 0; i < 100_000; i++)
+            pickle.Raw((byte)'X', 1, 0, 0, 0, (byte)'k').Raw((byte)'h', 255);
+        AssertRefused(TorchBytes.File(pickle.Op('u').Stop()), "holds no state dict", "'k', 'k'");
+    }
+
+    [Fact]
     public void Archives_of_something_else_are_told_apart()
     {
         AssertRefused(ZipBytes.Write([("a.txt", [1])]), "no PyTorch checkpoint", "'data.pkl'");
