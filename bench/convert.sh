@@ -31,15 +31,22 @@ copy() {
 # Takes the input out of the page cache, as far as the system allows it.
 forget() { dd of="$work/in/model.safetensors" oflag=nocache conv=notrunc,fdatasync count=0 status=none; }
 
+convert() { "$pixio" convert "$work/in" "$work/out" --quiet "$@"; }
+
 mkdir -p "$work/times"
-for _ in 1 2 3 4 5; do
-    forget && measure copy-cold copy
-    forget && measure convert-cold "$pixio" convert "$work/in" "$work/out" --quiet
+for round in 1 2 3 4 5 6; do
+    # Whoever comes second may find the machine in another state: they take turns at that, too.
+    order="copy convert"
+    [ $((round % 2)) -eq 1 ] || order="convert copy"
+    for what in $order; do
+        forget && measure "$what-cold" "$what"
+    done
     cat "$work/in/model.safetensors" >/dev/null
-    measure copy-warm copy
-    measure convert-warm "$pixio" convert "$work/in" "$work/out" --quiet
-    measure convert-warm-bf16 "$pixio" convert "$work/in" "$work/out" --quiet --dtype bf16
-    measure convert-warm-f16 "$pixio" convert "$work/in" "$work/out" --quiet --dtype f16
+    for what in $order; do
+        measure "$what-warm" "$what"
+    done
+    measure convert-warm-bf16 convert --dtype bf16
+    measure convert-warm-f16 convert --dtype f16
 done
 
 for name in copy-cold convert-cold copy-warm convert-warm convert-warm-bf16 convert-warm-f16; do

@@ -44,7 +44,9 @@ internal static class Checkpoint
 
     private static ITensorSource OpenFile(string path)
     {
-        SafeFileHandle file = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete);
+        // Tensors are read nearly from end to end, and the system may read ahead accordingly.
+        SafeFileHandle file = File.OpenHandle(
+            path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, FileOptions.SequentialScan);
         try
         {
             Span<byte> head = stackalloc byte[WeightsFormat.HeadBytes];
