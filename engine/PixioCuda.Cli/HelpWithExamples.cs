@@ -31,7 +31,8 @@ internal sealed class HelpWithExamples : SynchronousCommandLineAction
 
         output.WriteLine();
         output.WriteLine("Models:");
-        output.WriteLine("  a checkpoint folder (config.json and model.safetensors or its shards), or random:PRESET[@SEED]");
+        output.WriteLine("  a checkpoint folder (config.json and model.safetensors or its shards), a file of weights (.safetensors, or");
+        output.WriteLine("  PyTorch's .pth; config.json beside it, or a published size), or random:PRESET[@SEED]");
         output.WriteLine($"  for random weights, with PRESET one of {string.Join(", ", PixioPresets.Names)}.");
         output.WriteLine();
         output.WriteLine("Exit codes:");

@@ -20,7 +20,11 @@ internal sealed class InfoCommand
         ],
     };
 
-    private readonly Argument<string> _model = new("MODEL") { Description = "A checkpoint folder, or random:PRESET[@SEED]." };
+    private readonly Argument<string> _model = new("MODEL")
+    {
+        Description = "A checkpoint folder, a file of weights, or random:PRESET[@SEED].",
+    };
+
     private readonly Option<InputShape?> _shape = new("--shape")
     {
         Description = "The input that costs are given for [default: one picture of the model's own size].",

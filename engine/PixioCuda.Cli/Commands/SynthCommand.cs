@@ -90,8 +90,8 @@ internal sealed class SynthCommand
         json.WriteEndObject();
     });
 
-    private sealed class WriteReport(Action<double> report) : IProgress<SyntheticCheckpointProgress>
+    private sealed class WriteReport(Action<double> report) : IProgress<CheckpointWriteProgress>
     {
-        public void Report(SyntheticCheckpointProgress value) => report((double)value.WrittenByteCount / value.TotalByteCount);
+        public void Report(CheckpointWriteProgress value) => report((double)value.WrittenByteCount / value.TotalByteCount);
     }
 }

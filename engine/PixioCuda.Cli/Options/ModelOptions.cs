@@ -13,8 +13,8 @@ internal sealed class ModelOptions
 
     private readonly Option<string?> _model = new("--model", "-m")
     {
-        Description = "A checkpoint folder, or random:PRESET[@SEED] for random weights.",
-        HelpName = "DIR|random:PRESET",
+        Description = "A checkpoint folder, a file of weights, or random:PRESET[@SEED] for random weights.",
+        HelpName = "DIR|FILE|random:PRESET",
     };
 
     private readonly Option<string> _device = OptionFactory.Choice("--device", "What runs the model.", Auto, Auto, Cpu);
@@ -33,7 +33,7 @@ internal sealed class ModelOptions
     /// <exception cref="UsageException">He did not say.</exception>
     public string Name(ParseResult parsed, string? missing = null) => parsed.GetValue(_model) is { Length: > 0 } model ? model : missing
         ?? throw new UsageException("Give a model: --model DIR for a checkpoint folder (config.json and model.safetensors), "
-            + "or --model random:vitb16 to try without weights.");
+            + "--model FILE for weights alone, or --model random:vitb16 to try without weights.");
 
     public int? Threads(ParseResult parsed) => (int?)parsed.GetValue(_threads);
 

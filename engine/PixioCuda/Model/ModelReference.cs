@@ -3,7 +3,7 @@ using PixioCuda.Weights;
 
 namespace PixioCuda;
 
-/// <summary>What a user means by a model: a checkpoint folder (or its safetensors file), or <c>random:PRESET[@SEED]</c>.</summary>
+/// <summary>What a user means by a model: a checkpoint folder, a file of weights, or <c>random:PRESET[@SEED]</c>.</summary>
 internal static class ModelReference
 {
     private const string RandomPrefix = "random:";
@@ -37,17 +37,29 @@ internal static class ModelReference
         if (!Directory.Exists(path) && !File.Exists(path))
         {
             throw new ModelFormatException(
-                $"There is no model at '{path}'. Give a checkpoint folder (config.json and model.safetensors), or random:PRESET for random weights, "
+                $"There is no model at '{path}'. Give a checkpoint folder (config.json and model.safetensors), a file of weights "
+                + "(.safetensors or .pth), or random:PRESET for random weights, "
                 + $"where PRESET is one of {string.Join(", ", PixioPresets.Names)}.");
         }
 
-        string folder = Directory.Exists(path) ? path : Path.GetDirectoryName(Path.GetFullPath(path))!;
-        string configPath = Path.Combine(folder, "config.json");
-        if (!File.Exists(configPath))
+        bool isFolder = Directory.Exists(path);
+        string folder = isFolder ? path : Path.GetDirectoryName(Path.GetFullPath(path))!;
+        string configPath = Path.Combine(folder, CheckpointFolder.ConfigFile);
+        bool hasConfig = File.Exists(configPath);
+        if (isFolder && !hasConfig)
             throw new ModelFormatException($"There is no config.json in '{folder}': it tells the encoder's size and belongs beside the weights.");
-        PixioConfig config = PixioConfigJson.Load(configPath);
-        string processorPath = Path.Combine(folder, "preprocessor_config.json");
-        return new OpenedModel(config, Checkpoint.Open(path), File.Exists(processorPath) ? processorPath : null);
+        PixioConfig? config = hasConfig ? PixioConfigJson.Load(configPath) : null;
+        string processorPath = Path.Combine(folder, CheckpointFolder.ProcessorFile);
+        ITensorSource source = Checkpoint.Open(path);
+        try
+        {
+            return new OpenedModel(config ?? PresetOfShapes.Find(source), source, File.Exists(processorPath) ? processorPath : null);
+        }
+        catch
+        {
+            source.Dispose();
+            throw;
+        }
     }
 }
 

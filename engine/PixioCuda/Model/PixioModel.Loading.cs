@@ -24,7 +24,8 @@ public sealed partial class PixioModel
 
     /// <summary>Loads a model.</summary>
     /// <param name="model">A checkpoint folder (<c>config.json</c>, <c>model.safetensors</c> or <c>model.safetensors.index.json</c> with its
-    /// shards, and optionally <c>preprocessor_config.json</c>), or <c>random:PRESET[@SEED]</c> for weights made from a seed.</param>
+    /// shards, and optionally <c>preprocessor_config.json</c>); a file of weights, safetensors or PyTorch's, whose config lies beside it
+    /// or is the preset of its shapes; or <c>random:PRESET[@SEED]</c> for weights made from a seed.</param>
     /// <param name="options">Device, threads, decoder; null for the defaults.</param>
     /// <param name="progress">Told about every 16 MB, on the threads that load.</param>
     /// <param name="cancellationToken">Stops the loading; everything taken is freed.</param>
@@ -64,7 +65,7 @@ public sealed partial class PixioModel
         ImageSize size = opened.Config.ImageSize;
         ImageRecipe recipe = options.Recipe switch
         {
-            ImageRecipe.HfName when opened.ProcessorConfigPath is string path => ImageRecipe.Parse(File.ReadAllBytes(path), path),
+            ImageRecipe.HfName when opened.ProcessorConfigPath is string path => ImageRecipe.Parse(PreprocessorConfig.ReadFile(path), path),
             ImageRecipe.HfName => ImageRecipe.Hf(size.Height, size.Width),
             ImageRecipe.MetaKnnName when size.Height == size.Width => ImageRecipe.MetaKnn(size.Height),
             ImageRecipe.MetaKnnName => throw new ArgumentException(
