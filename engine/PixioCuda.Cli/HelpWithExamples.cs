@@ -31,8 +31,9 @@ internal sealed class HelpWithExamples : SynchronousCommandLineAction
 
         output.WriteLine();
         output.WriteLine("Models:");
-        output.WriteLine("  a checkpoint folder (config.json and model.safetensors or its shards), or random:PRESET[@SEED]");
-        output.WriteLine($"  for random weights, with PRESET one of {string.Join(", ", PixioPresets.Names)}.");
+        output.WriteLine("  a checkpoint folder (config.json and model.safetensors or its shards), OWNER/NAME[@REVISION] on the");
+        output.WriteLine("  Hugging Face hub, such as facebook/pixio-vith16, or random:PRESET[@SEED] for random weights, with PRESET");
+        output.WriteLine($"  one of {string.Join(", ", PixioPresets.Names)}.");
         output.WriteLine();
         output.WriteLine("Exit codes:");
         output.WriteLine($"  {ExitCodes.Help}.");

@@ -67,7 +67,7 @@ internal static class PixioCommandLine
             EmbedCommand.Create(console, cancellationToken),
             FeaturesCommand.Create(console, cancellationToken),
             ShowCommand.Create(console, cancellationToken),
-            InfoCommand.Create(console),
+            InfoCommand.Create(console, cancellationToken),
             SynthCommand.Create(console, cancellationToken),
             BenchCommand.Create(console, cancellationToken),
         };
