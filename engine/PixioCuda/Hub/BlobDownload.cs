@@ -149,6 +149,7 @@ internal sealed class BlobDownload(HubClient client, HubCache cache, HubFile fil
                     patience.CancelAfter(timings.StallTimeout);
                     read = await body.ReadAsync(block.AsMemory(count), patience.Token).ConfigureAwait(false);
                     count += read;
+                    report.Add(read);
                 }
                 while (read > 0 && count < block.Length);
             }
@@ -168,7 +169,6 @@ internal sealed class BlobDownload(HubClient client, HubCache cache, HubFile fil
             if (received > file.ByteCount)
                 throw WrongSize(received);
             appended = sink.AppendAsync(block.AsMemory(0, count));
-            report.Add(count);
             if (failure is null && count == block.Length)
             {
                 turn = 1 - turn;

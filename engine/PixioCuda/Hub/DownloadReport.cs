@@ -14,7 +14,7 @@ internal sealed class DownloadReport(HubOptions options, long totalByteCount)
     /// <summary>Counts bytes; fewer than none where a download begins anew.</summary>
     public void Add(long byteCount)
     {
-        if (options.Progress is not IProgress<HubProgress> progress)
+        if (byteCount == 0 || options.Progress is not IProgress<HubProgress> progress)
             return;
         lock (_lock)
         {

@@ -10,6 +10,7 @@ internal sealed class HubSnapshot(HubOptions options, HubSettings settings, HubM
     private const string ConfigFile = "config.json";
     private const string ProcessorFile = "preprocessor_config.json";
     private const int FilesAtOnce = 4;
+    private const int FirstAttempts = 3;
     private const int MostShards = 1000;
     private const long LongestConfig = 1 << 20;
 
@@ -30,8 +31,8 @@ internal sealed class HubSnapshot(HubOptions options, HubSettings settings, HubM
         HubFile config;
         try
         {
-            // Where the cache has an answer too, one attempt is patience enough.
-            config = await client.FindAsync(model.Revision, ConfigFile, isUsable ? 1 : null, cancellationToken).ConfigureAwait(false)
+            // The first word with the hub: a machine without a network should learn so soon, all the more where the cache has an answer.
+            config = await client.FindAsync(model.Revision, ConfigFile, isUsable ? 1 : FirstAttempts, cancellationToken).ConfigureAwait(false)
                 ?? throw new HubException($"The repository {model} has no {ConfigFile}, and so is no model that transformers or this library knows.");
         }
         catch (HubException exception) when (isUsable && exception.InnerException is HubTransientException)
