@@ -68,6 +68,7 @@ internal static class PixioCommandLine
             FeaturesCommand.Create(console, cancellationToken),
             ShowCommand.Create(console, cancellationToken),
             InfoCommand.Create(console, cancellationToken),
+            VerifyCommand.Create(console, cancellationToken),
             SynthCommand.Create(console, cancellationToken),
             BenchCommand.Create(console, cancellationToken),
         };

@@ -9,25 +9,18 @@ namespace PixioCuda.Cli.Options;
 /// <summary>Which model, and what it runs on: the options that every command with a model has.</summary>
 internal sealed class ModelOptions
 {
-    private const string Auto = "auto";
-    private const string Cpu = "cpu";
-
     private readonly Option<string?> _model = new("--model", "-m")
     {
         Description = "A checkpoint folder, OWNER/NAME[@REVISION] on the hub, or random:PRESET[@SEED] for random weights.",
         HelpName = "DIR|OWNER/NAME|random:PRESET",
     };
 
-    private readonly Option<string> _device = OptionFactory.Choice("--device", "What runs the model.", Auto, Auto, Cpu);
-
-    private readonly Option<long?> _threads = OptionFactory.WholeNumber(
-        "--threads", "Threads of the CPU [default: one on every core].", 1, 1024);
+    private readonly DeviceOptions _device;
 
     public ModelOptions(Command command)
     {
         command.Add(_model);
-        command.Add(_device);
-        command.Add(_threads);
+        _device = new DeviceOptions(command);
     }
 
     /// <summary>What the user calls the model.</summary>
@@ -36,14 +29,8 @@ internal sealed class ModelOptions
         ?? throw new UsageException("Give a model: --model DIR for a checkpoint folder (config.json and model.safetensors), "
             + "--model facebook/pixio-vith16 for one on the hub, or --model random:vitb16 to try without weights.");
 
-    public int? Threads(ParseResult parsed) => (int?)parsed.GetValue(_threads);
-
     /// <summary>The library's options, as far as they are those of this class.</summary>
-    public PixioModelOptions Read(ParseResult parsed) => new()
-    {
-        Device = parsed.GetValue(_device)!,
-        Threads = Threads(parsed),
-    };
+    public PixioModelOptions Read(ParseResult parsed) => _device.Read(parsed);
 
     /// <summary>Loads a model with a progress bar, and says what it is.</summary>
     public static PixioModel Load(string name, PixioModelOptions options, Messages messages, CancellationToken cancellationToken)
