@@ -34,7 +34,8 @@ internal static class HubRate
             List<double> curl = [], hub = [];
             for (int round = -1; round < Rounds; round++)
             {
-                double byCurl = Timed(target, () => Curl($"http://127.0.0.1:{port}/{Repository}/resolve/{Commit}/model.safetensors", target));
+                string address = $"http://127.0.0.1:{port}/{Repository}/resolve/{Commit}/model.safetensors";
+                double byCurl = Timed(target, () => Curl(address, target));
                 if (new FileInfo(target).Length != byteCount)
                     throw new InvalidDataException("What curl wrote has another length.");
                 File.Delete(target);

@@ -22,5 +22,6 @@ internal static class ExitCodes
     public const int Interrupted = 130;
 
     /// <summary>The lines that every <c>--help</c> ends with.</summary>
-    public const string Help = "0 ok, 1 failed, 2 usage, 3 bad input (a picture or a model), 4 verify found something wrong, 130 stopped by Ctrl-C";
+    public const string Help =
+        "0 ok, 1 failed, 2 usage, 3 bad input (a picture or a model), 4 verify found something wrong, 130 stopped by Ctrl-C";
 }

@@ -95,7 +95,8 @@ internal sealed class VerifyCommand
 
         string path = ModelOptions.Find(name, messages, cancellationToken);
         bool isPublishedModel = path != name && name.Split('@')[0] == PublishedModel;
-        (RgbImage? picture, string? pictureName) = ReadPicture(image, isPublishedModel && against is null, options, messages, cancellationToken);
+        (RgbImage? picture, string? pictureName) =
+            ReadPicture(image, isPublishedModel && against is null, options, messages, cancellationToken);
         // Files that cannot be read show here; what fails later is another matter.
         ModelOptions.Describe(path, messages, cancellationToken);
         VerificationReport report = messages.WithProgress(
@@ -132,7 +133,8 @@ internal sealed class VerifyCommand
         {
             PictureReader reader = new(_console.OpenInput, new DownloadLimits(64_000_000, TimeSpan.FromSeconds(30)));
             ReadOnlyMemory<byte> encoded = reader.ReadAsync(name, cancellationToken).GetAwaiter().GetResult();
-            return (options.Decoder!.Decode(encoded.Span, PictureReader.Describe(name), options.DecodeOptions), PictureReader.Describe(name));
+            string description = PictureReader.Describe(name);
+            return (options.Decoder!.Decode(encoded.Span, description, options.DecodeOptions), description);
         }
         catch (Exception exception) when (image is null && exception is InputException or ImageFormatException)
         {

@@ -82,7 +82,8 @@ internal sealed class ModelOptions
 
     private sealed class DownloadReport(Action<double> report) : IProgress<HubProgress>
     {
-        public void Report(HubProgress value) => report(value.TotalByteCount == 0 ? 1 : (double)value.DownloadedByteCount / value.TotalByteCount);
+        public void Report(HubProgress value) =>
+            report(value.TotalByteCount == 0 ? 1 : (double)value.DownloadedByteCount / value.TotalByteCount);
     }
 
     private sealed class LoadReport(Action<double> report) : IProgress<LoadProgress>

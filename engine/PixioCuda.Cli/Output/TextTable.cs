@@ -13,7 +13,8 @@ internal static class TextTable
         int[] widths = [.. head.Select((_, column) => lines.Max(line => line[column].Length))];
         foreach (string[] line in lines)
         {
-            IEnumerable<string> cells = line.Select((cell, column) => column == 0 ? cell.PadRight(widths[0]) : cell.PadLeft(widths[column]));
+            IEnumerable<string> cells = line.Select((cell, column) =>
+                column == 0 ? cell.PadRight(widths[0]) : cell.PadLeft(widths[column]));
             output.WriteLine(string.Join("  ", cells).TrimEnd());
         }
     }

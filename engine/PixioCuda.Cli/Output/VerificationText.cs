@@ -21,7 +21,8 @@ internal sealed class VerificationText(string name, VerificationReport report)
                 report.Tensors.Select(tensor => (string[])
                 [
                     tensor.Tensor.Name, tensor.Tensor.DType.ToString(), $"[{string.Join(", ", tensor.Tensor.Shape)}]",
-                    Text($"{tensor.NonFiniteCount}"), Text($"{tensor.ZeroCount}"), Text($"{tensor.Minimum:G4}"), Text($"{tensor.Maximum:G4}"),
+                    Text($"{tensor.NonFiniteCount}"), Text($"{tensor.ZeroCount}"),
+                    Text($"{tensor.Minimum:G4}"), Text($"{tensor.Maximum:G4}"),
                     Text($"{tensor.Mean:G4}"), Text($"{tensor.StandardDeviation:G4}"),
                 ]));
         }
@@ -37,7 +38,12 @@ internal sealed class VerificationText(string name, VerificationReport report)
             output.WriteLine($"note: {note}");
         foreach (string finding in report.Findings)
             output.WriteLine($"wrong: {finding}");
-        output.WriteLine(report.Findings.Count == 0 ? "Nothing is wrong." : Text($"{report.Findings.Count} {(report.Findings.Count == 1 ? "thing is" : "things are")} wrong."));
+        output.WriteLine(report.Findings.Count switch
+        {
+            0 => "Nothing is wrong.",
+            1 => "1 thing is wrong.",
+            int count => Text($"{count} things are wrong."),
+        });
     }
 
     public void Write(Utf8JsonWriter json)
@@ -86,7 +92,8 @@ internal sealed class VerificationText(string name, VerificationReport report)
 
     private (string Name, string Value)[] Facts()
     {
-        long values = report.Tensors.Sum(tensor => tensor.Tensor.ElementCount), nonFinite = report.Tensors.Sum(tensor => tensor.NonFiniteCount);
+        long values = report.Tensors.Sum(tensor => tensor.Tensor.ElementCount);
+        long nonFinite = report.Tensors.Sum(tensor => tensor.NonFiniteCount);
         List<(string Name, string Value)> facts =
         [
             ("model", name),
@@ -103,7 +110,8 @@ internal sealed class VerificationText(string name, VerificationReport report)
             return [.. facts];
         facts.Add(("device", report.Device));
         facts.Add(("reference", report.Reference));
-        facts.Add(("input", Text($"{report.Input}, {report.Shape} (batch x height x width){(report.Recipe is null ? "" : $", {report.Recipe}")}")));
+        string recipe = report.Recipe is null ? "" : $", {report.Recipe}";
+        facts.Add(("input", Text($"{report.Input}, {report.Shape} (batch x height x width){recipe}")));
         facts.Add(("batch", report.IsBatchInvariant ? "the same bits alone and among three" : "other bits among three than alone"));
         if (report.PublishedDistance is double distance)
             facts.Add(("published", Text($"{distance:0.00E+00} from the values that transformers publishes, 1E-04 allowed")));

@@ -12,7 +12,8 @@ internal sealed class BlobDownload(HubClient client, HubCache cache, HubFile fil
     // An attempt that brings less has not got on: a server that sends a byte and hangs up would else be asked for ever.
     private const long LeastProgress = 1 << 20;
 
-    private readonly byte[][] _blocks = [.. Enumerable.Range(0, 2).Select(_ => new byte[(int)Math.Min(BlockBytes, file.ByteCount + 1)])];
+    private readonly byte[][] _blocks =
+        [.. Enumerable.Range(0, 2).Select(_ => new byte[(int)Math.Min(BlockBytes, file.ByteCount + 1)])];
 
     /// <summary>Downloads, unless another process has done so meanwhile.</summary>
     /// <exception cref="HubException">The server cannot be reached, refuses, or sends something else than it promised.</exception>
@@ -46,8 +47,8 @@ internal sealed class BlobDownload(HubClient client, HubCache cache, HubFile fil
             {
                 File.Delete(incomplete);
                 throw new HubException(
-                    $"What was sent as '{file.Name}' has the {file.Hash.Algorithm} {hash}, but the hub says {file.Hash.Hex}. Nothing of it was "
-                    + "kept; try again, and if it stays so, look at the proxy or mirror in between.");
+                    $"What was sent as '{file.Name}' has the {file.Hash.Algorithm} {hash}, but the hub says {file.Hash.Hex}. Nothing of it "
+                    + "was kept; try again, and if it stays so, look at the proxy or mirror in between.");
             }
         }
 
@@ -111,10 +112,12 @@ internal sealed class BlobDownload(HubClient client, HubCache cache, HubFile fil
 
         if (response.StatusCode == HttpStatusCode.PartialContent)
         {
-            if (headers.ContentRange is not { From: long from } range || from != sink.Length || (range.Length ?? file.ByteCount) != file.ByteCount)
+            if (headers.ContentRange is not { From: long from } range || from != sink.Length
+                || (range.Length ?? file.ByteCount) != file.ByteCount)
             {
                 throw new HubException(
-                    $"The server was asked for '{file.Name}' from byte {sink.Length} of {file.ByteCount} on, but sends {headers.ContentRange}.");
+                    $"The server was asked for '{file.Name}' from byte {sink.Length} of {file.ByteCount} on, "
+                    + $"but sends {headers.ContentRange}.");
             }
         }
         else if (sink.Length > 0)

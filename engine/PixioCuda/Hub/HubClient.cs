@@ -118,7 +118,11 @@ internal sealed class HubClient : IDisposable
                 return response;
             response.Dispose();
             if (next.Scheme is not ("http" or "https") || (address.Scheme == "https" && next.Scheme != "https"))
-                throw new HubException($"{HubHeaders.Describe(address)} redirects to '{next.Scheme}', which is not safe; check HF_ENDPOINT.");
+            {
+                throw new HubException(
+                    $"{HubHeaders.Describe(address)} redirects to '{next.Scheme}', which is not safe; check HF_ENDPOINT.");
+            }
+
             if (redirects == MaxRedirects)
                 throw new HubException($"{HubHeaders.Describe(address)} redirects more than {MaxRedirects} times; check HF_ENDPOINT.");
             address = next;

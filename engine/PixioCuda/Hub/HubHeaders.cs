@@ -50,7 +50,8 @@ internal static class HubHeaders
     }
 
     /// <summary>What a refusal means.</summary>
-    public static HubException Refusal(HttpResponseMessage response, HubModelName model, string revision, string file, string? tokenSource)
+    public static HubException Refusal(
+        HttpResponseMessage response, HubModelName model, string revision, string file, string? tokenSource)
     {
         string code = ErrorCode(response) ?? "";
         string said = Header(response, "X-Error-Message") is string message ? $" The hub says: {MessageText.Quote(message)}." : "";
@@ -61,17 +62,21 @@ internal static class HubHeaders
         if (code == "GatedRepo")
         {
             return new HubException(
-                $"The model {model.Repository} is gated ({status}). Accept its licence at {model.Page} and give a token of the account that "
-                + $"did; {token}. Or download the folder by other means and name it.{said}");
+                $"The model {model.Repository} is gated ({status}). Accept its licence at {model.Page} and give a token of the account "
+                + $"that did; {token}. Or download the folder by other means and name it.{said}");
         }
 
         if (code == "RevisionNotFound")
-            return new HubException($"The model {model.Repository} has no revision '{revision}'; its branches and tags are at {model.Page}.");
+        {
+            return new HubException(
+                $"The model {model.Repository} has no revision '{revision}'; its branches and tags are at {model.Page}.");
+        }
+
         if (status is 401 or 403 || code == "RepoNotFound")
         {
             return new HubException(
-                $"The model {model.Repository} was refused ({status}): it is not on the hub, or private, or gated. No local folder has that "
-                + $"name either. If {model.Page} shows it to you, accept its licence there; {token}.{said}");
+                $"The model {model.Repository} was refused ({status}): it is not on the hub, or private, or gated. No local folder has "
+                + $"that name either. If {model.Page} shows it to you, accept its licence there; {token}.{said}");
         }
 
         return new HubException(

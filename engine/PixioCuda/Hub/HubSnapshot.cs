@@ -32,8 +32,10 @@ internal sealed class HubSnapshot(HubOptions options, HubSettings settings, HubM
         try
         {
             // The first word with the hub: a machine without a network should learn so soon, all the more where the cache has an answer.
-            config = await client.FindAsync(model.Revision, ConfigFile, isUsable ? 1 : FirstAttempts, cancellationToken).ConfigureAwait(false)
-                ?? throw new HubException($"The repository {model} has no {ConfigFile}, and so is no model that transformers or this library knows.");
+            int attempts = isUsable ? 1 : FirstAttempts;
+            config = await client.FindAsync(model.Revision, ConfigFile, attempts, cancellationToken).ConfigureAwait(false)
+                ?? throw new HubException(
+                    $"The repository {model} has no {ConfigFile}, and so is no model that transformers or this library knows.");
         }
         catch (HubException exception) when (isUsable && exception.InnerException is HubTransientException)
         {
@@ -103,8 +105,8 @@ internal sealed class HubSnapshot(HubOptions options, HubSettings settings, HubM
     {
         HubFile index = await client.FindAsync(commit, Checkpoint.IndexFile, null, cancellationToken).ConfigureAwait(false)
             ?? throw new HubException(
-                $"The repository {model} has neither {Checkpoint.SingleFile} nor {Checkpoint.IndexFile}: it holds no weights that can be read "
-                + $"from the hub. Look at {model.Page} for what it has, download that, and name the file.");
+                $"The repository {model} has neither {Checkpoint.SingleFile} nor {Checkpoint.IndexFile}: it holds no weights that can be "
+                + $"read from the hub. Look at {model.Page} for what it has, download that, and name the file.");
         await FetchAsync([Bounded(index, ShardIndex.MaxBytes)], isAnnounced: false, cancellationToken).ConfigureAwait(false);
 
         // Their names were checked to be those of files beside the index.
@@ -124,15 +126,19 @@ internal sealed class HubSnapshot(HubOptions options, HubSettings settings, HubM
         RequireSpace(missing, total);
         if (isAnnounced && missing.Length > 0)
         {
+            string count = missing.Length == 1 ? "1 file" : $"{missing.Length} files";
             options.Notice?.Invoke(string.Create(CultureInfo.InvariantCulture,
-                $"Downloading {missing.Length} {(missing.Length == 1 ? "file" : "files")} of {model}, {total:N0} bytes, to '{_cache.Root}'."));
+                $"Downloading {count} of {model}, {total:N0} bytes, to '{_cache.Root}'."));
         }
 
         DownloadReport report = new(isAnnounced ? options : options with { Progress = null }, total);
         await Parallel.ForEachAsync(
             missing, new ParallelOptions { MaxDegreeOfParallelism = FilesAtOnce, CancellationToken = cancellationToken },
-            async (file, stop) => await new BlobDownload(client, _cache, file, options.Timings, report).RunAsync(stop).ConfigureAwait(false))
-            .ConfigureAwait(false);
+            async (file, stop) =>
+            {
+                BlobDownload download = new(client, _cache, file, options.Timings, report);
+                await download.RunAsync(stop).ConfigureAwait(false);
+            }).ConfigureAwait(false);
         foreach (HubFile file in files)
         {
             if (!File.Exists(_cache.SnapshotFile(file.Commit, file.Name)))
@@ -151,7 +157,8 @@ internal sealed class HubSnapshot(HubOptions options, HubSettings settings, HubM
 
     private HubFile Bounded(HubFile file, long most) => file.ByteCount <= most
         ? file
-        : throw new HubException($"The file '{file.Name}' of {model} has {file.ByteCount} bytes, more than the {most} that such a file may have.");
+        : throw new HubException(
+            $"The file '{file.Name}' of {model} has {file.ByteCount} bytes, more than the {most} that such a file may have.");
 
     private void PrepareFolders(string commit)
     {
@@ -166,14 +173,15 @@ internal sealed class HubSnapshot(HubOptions options, HubSettings settings, HubM
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             throw new HubException(
-                $"Files of {model} are missing in the cache '{settings.CacheFolder}', which cannot be written ({exception.Message.TrimEnd('.')}). "
-                + "Set HF_HUB_CACHE (or HF_HOME) to a folder that can be.", exception);
+                $"Files of {model} are missing in the cache '{settings.CacheFolder}', which cannot be written "
+                + $"({exception.Message.TrimEnd('.')}). Set HF_HUB_CACHE (or HF_HOME) to a folder that can be.", exception);
         }
     }
 
     private void RequireSpace(HubFile[] missing, long total)
     {
-        long there = missing.Select(file => new FileInfo(_cache.IncompleteBlob(file.Hash))).Where(info => info.Exists).Sum(info => info.Length);
+        long there = missing.Select(file => new FileInfo(_cache.IncompleteBlob(file.Hash)))
+            .Where(info => info.Exists).Sum(info => info.Length);
         long free;
         try
         {
@@ -188,8 +196,8 @@ internal sealed class HubSnapshot(HubOptions options, HubSettings settings, HubM
         if (total - there > free)
         {
             throw new HubException(string.Create(CultureInfo.InvariantCulture,
-                $"{model} needs {total - there:N0} more bytes in '{settings.CacheFolder}', where {free:N0} are free. Make room, or set HF_HUB_CACHE "
-                + $"to another disk."));
+                $"{model} needs {total - there:N0} more bytes in '{settings.CacheFolder}', where {free:N0} are free. Make room, or set "
+                + $"HF_HUB_CACHE to another disk."));
         }
     }
 

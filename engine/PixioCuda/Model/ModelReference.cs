@@ -45,8 +45,8 @@ internal static class ModelReference
         if (!Directory.Exists(path) && !File.Exists(path))
         {
             throw new ModelFormatException(
-                $"There is no model at '{path}'. Give a checkpoint folder (config.json and model.safetensors), owner/name for a model on the hub, "
-                + $"or random:PRESET for random weights, where PRESET is one of {string.Join(", ", PixioPresets.Names)}.");
+                $"There is no model at '{path}'. Give a checkpoint folder (config.json and model.safetensors), owner/name for a model on the "
+                + $"hub, or random:PRESET for random weights, where PRESET is one of {string.Join(", ", PixioPresets.Names)}.");
         }
 
         string folder = Directory.Exists(path) ? path : Path.GetDirectoryName(Path.GetFullPath(path))!;

@@ -45,7 +45,7 @@ public static class ModelVerifier
         if (options is { Against: not null, Picture: not null })
             throw new ArgumentException("The file to compare with holds its own input: give it or a picture, not both.", nameof(options));
         if (options is { HoldsPublishedValues: true, Picture: null })
-            throw new ArgumentException("The published values are those of one picture, the COCO image 000000039769: give it.", nameof(options));
+            throw new ArgumentException("The published values are those of the COCO image 000000039769: give it.", nameof(options));
         if (options.Tolerance is double tolerance && !(tolerance > 0))
             throw new ArgumentException("The tolerance must be a number above 0.", nameof(options));
         PixioModel.TargetOf(options.Model);
@@ -141,7 +141,7 @@ public static class ModelVerifier
             foreach ((RoundedWeights weights, string type) in new[] { (bfloat16, "bfloat16"), (float16, "float16") })
             {
                 if (weights.OverflowCount > 0)
-                    _notes.Add($"{weights.OverflowCount} weights are too large for {type}: this model cannot be run with weights of that type.");
+                    _notes.Add($"{weights.OverflowCount} weights are too large for {type}: this model cannot be run with such weights.");
             }
 
             report = Compare(report);

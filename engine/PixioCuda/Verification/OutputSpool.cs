@@ -47,7 +47,8 @@ internal static class OutputSpool
             if (outputs.Length < plan.OutputLength)
                 outputs = new float[plan.OutputLength];
             model.Run(pixels, plan, outputs.AsSpan(0, (int)plan.OutputLength), cancellationToken);
-            foreach (string name in (string[])[.. group.Select(HiddenState), .. isLast ? [LastHiddenState, PoolerOutput] : Array.Empty<string>()])
+            string[] last = isLast ? [LastHiddenState, PoolerOutput] : [];
+            foreach (string name in group.Select(HiddenState).Concat(last))
             {
                 EncoderOutputInfo info = plan.Outputs.First(output => output.Name == name);
                 writer.Append(name, outputs.AsSpan((int)info.Offset, (int)info.Length));

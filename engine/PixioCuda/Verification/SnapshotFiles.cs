@@ -29,7 +29,8 @@ internal static class SnapshotFiles
 
     /// <summary>The hash that a link's blob is named by; null for a file that is no such link.</summary>
     private static BlobHash? HashOf(string path) =>
-        new FileInfo(path).ResolveLinkTarget(returnFinalTarget: true) is { } blob && Path.GetFileName(Path.GetDirectoryName(blob.FullName)) == "blobs"
+        new FileInfo(path).ResolveLinkTarget(returnFinalTarget: true) is { } blob
+            && Path.GetFileName(Path.GetDirectoryName(blob.FullName)) == "blobs"
             ? BlobHash.FromETag(blob.Name)
             : null;
 

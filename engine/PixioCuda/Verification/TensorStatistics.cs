@@ -70,9 +70,9 @@ public sealed record TensorStatistics(
             onRead(values.Length);
         }
 
-        double deviation = count > 0 ? Math.Sqrt(squares / count) : double.NaN;
-        return new TensorStatistics(
-            tensor, nonFinite, zeros, count > 0 ? minimum : float.NaN, count > 0 ? maximum : float.NaN, count > 0 ? mean : double.NaN, deviation);
+        return count > 0
+            ? new TensorStatistics(tensor, nonFinite, zeros, minimum, maximum, mean, Math.Sqrt(squares / count))
+            : new TensorStatistics(tensor, nonFinite, zeros, float.NaN, float.NaN, double.NaN, double.NaN);
 
         // Around each block's own mean, so that a large mean does not swallow the deviation.
         void Merge(ReadOnlySpan<float> values, double blockMean, long blockCount)

@@ -11,8 +11,8 @@ internal static class VerificationFindings
         foreach (FileHash file in files.Where(file => file.Expected != file.Actual))
         {
             findings.Add(
-                $"The file {MessageText.Quote(file.Name)} is not what was downloaded: its blob is named {file.Expected}, but its content has the "
-                + $"hash {file.Actual}. Remove the blob and download it again.");
+                $"The file {MessageText.Quote(file.Name)} is not what was downloaded: its blob is named {file.Expected}, but its content "
+                + $"has the hash {file.Actual}. Remove the blob and download it again.");
         }
     }
 
@@ -22,8 +22,9 @@ internal static class VerificationFindings
         {
             if (tensor.NonFiniteCount > 0)
             {
-                findings.Add(Text(
-                    $"The tensor {MessageText.Quote(tensor.Tensor.Name)} holds {tensor.NonFiniteCount:N0} values of {tensor.Tensor.ElementCount:N0} that are not finite."));
+                findings.Add(string.Create(CultureInfo.InvariantCulture,
+                    $"The tensor {MessageText.Quote(tensor.Tensor.Name)} holds {tensor.NonFiniteCount:N0} values of "
+                    + $"{tensor.Tensor.ElementCount:N0} that are not finite."));
             }
             else if (tensor.Tensor.Shape.Count(dimension => dimension > 1) >= 2 && tensor.ZeroCount == tensor.Tensor.ElementCount)
             {
@@ -43,14 +44,15 @@ internal static class VerificationFindings
             findings.Add($"On {report.Device} a picture's features depend on the batch that it is in.");
         if (report.PublishedDistance is double distance && !(distance <= PublishedValues.Tolerance))
         {
-            findings.Add(Text(
-                $"The published values of facebook/pixio-vith16 are missed by {distance:0.00E+00}, where {PublishedValues.Tolerance:0E+00} is allowed: these are other weights, or {report.Input} is not the COCO image 000000039769."));
+            findings.Add(string.Create(CultureInfo.InvariantCulture,
+                $"The published values of facebook/pixio-vith16 are missed by {distance:0.00E+00}, where {PublishedValues.Tolerance:0E+00} "
+                + $"is allowed: these are other weights, or {report.Input} is not the COCO image 000000039769."));
         }
     }
 
     private static void Exceeding(
-        IReadOnlyList<OutputVerification> outputs, Func<OutputVerification, OutputDistance?> distanceOf, Func<OutputVerification, double> boundOf,
-        string where, string what, List<string> findings)
+        IReadOnlyList<OutputVerification> outputs, Func<OutputVerification, OutputDistance?> distanceOf,
+        Func<OutputVerification, double> boundOf, string where, string what, List<string> findings)
     {
         // What is not a number is not within any bound.
         OutputVerification[] wrong =
@@ -58,9 +60,10 @@ internal static class VerificationFindings
         if (wrong.Length == 0)
             return;
         OutputDistance first = distanceOf(wrong[0])!;
-        findings.Add(Text(
-            $"{where} {wrong.Length} of {outputs.Count(output => distanceOf(output) is not null)} outputs are further {what}, from {wrong[0].Name} on: relative L2 error {first.RelativeL2:0.00E+00}, bound {boundOf(wrong[0]):0.00E+00}, worst at token {first.WorstToken} ({first.WorstTokenRelativeL2:0.00E+00})."));
+        int compared = outputs.Count(output => distanceOf(output) is not null);
+        findings.Add(string.Create(CultureInfo.InvariantCulture,
+            $"{where} {wrong.Length} of {compared} outputs are further {what}, from {wrong[0].Name} on: relative L2 error "
+            + $"{first.RelativeL2:0.00E+00}, bound {boundOf(wrong[0]):0.00E+00}, worst at token {first.WorstToken} "
+            + $"({first.WorstTokenRelativeL2:0.00E+00})."));
     }
-
-    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }

@@ -35,7 +35,11 @@ internal sealed record VerificationInput(string Name, InputShape Shape, float[] 
     public static VerificationInput FileOf(SafetensorsFile file, PixioConfig config)
     {
         if (!file.Tensors.TryGetValue(PixelValues, out TensorInfo? info))
-            throw new ModelFormatException($"'{file.Path}' holds no {PixelValues}: save the input beside the outputs, as the manual shows.");
+        {
+            throw new ModelFormatException(
+                $"'{file.Path}' holds no {PixelValues}: save the input beside the outputs, as docs/cli.md shows.");
+        }
+
         if (info.Shape is not [> 0 and <= int.MaxValue, long channels, > 0 and <= int.MaxValue, > 0 and <= int.MaxValue]
             || channels != config.Channels || info.ElementCount > Array.MaxLength)
         {
@@ -68,7 +72,8 @@ internal sealed record VerificationInput(string Name, InputShape Shape, float[] 
         SyntheticValues.Fill(SyntheticValues.HashName("others"), 0, 0, new SyntheticDistribution(0, 1), batch);
         picture.CopyTo(batch.AsSpan(length));
 
-        EncoderOutputs alone = model.CreateOutputs(Shape with { Batch = 1 }, taps), together = model.CreateOutputs(Shape with { Batch = 3 }, taps);
+        EncoderOutputs alone = model.CreateOutputs(Shape with { Batch = 1 }, taps);
+        EncoderOutputs together = model.CreateOutputs(Shape with { Batch = 3 }, taps);
         model.Run(picture, alone, cancellationToken);
         model.Run(batch, together, cancellationToken);
         return HoldsBits(alone, together, index: 1);

@@ -54,9 +54,11 @@ public sealed record VerificationReport
 public sealed record FileHash(string Name, string Expected, string Actual);
 
 /// <summary>The distance of one output from another run's.</summary>
-/// <param name="RelativeL2">The L2 norm of the difference over that of the expected values; not a number where an output is not finite.</param>
+/// <param name="RelativeL2">The L2 norm of the difference over that of the expected values; not a number where an output is not
+/// finite.</param>
 /// <param name="Cosine">The cosine of the two as vectors.</param>
-/// <param name="WorstToken">The token (counted through the batch) whose own relative L2 error is largest; of pooler_output the picture.</param>
+/// <param name="WorstToken">The token (counted through the batch) whose own relative L2 error is largest; of pooler_output the
+/// picture.</param>
 /// <param name="WorstTokenRelativeL2">That error.</param>
 public sealed record OutputDistance(double RelativeL2, double Cosine, long WorstToken, double WorstTokenRelativeL2);
 
@@ -68,4 +70,5 @@ public sealed record OutputDistance(double RelativeL2, double Cosine, long Worst
 /// <param name="Float16Weights">The distance that weights rounded to float16 make, on the device.</param>
 /// <param name="Against">The distance from the given file; null where it does not hold this output.</param>
 public sealed record OutputVerification(
-    string Name, OutputDistance Device, double Bound, OutputDistance BFloat16Weights, OutputDistance Float16Weights, OutputDistance? Against);
+    string Name, OutputDistance Device, double Bound, OutputDistance BFloat16Weights, OutputDistance Float16Weights,
+    OutputDistance? Against);
