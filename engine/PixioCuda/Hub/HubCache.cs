@@ -26,6 +26,13 @@ internal sealed class HubCache(string cacheFolder, string repository)
 
     public string LockFile(BlobHash hash) => Path.Combine(cacheFolder, ".locks", _folderName, $"{hash.Hex}.lock");
 
+    /// <summary>Whether a commit's snapshot holds a file, and not only a link whose blob is gone.</summary>
+    public bool Holds(string commit, string file)
+    {
+        string path = SnapshotFile(commit, file);
+        return File.Exists(path) && new FileInfo(path).ResolveLinkTarget(returnFinalTarget: true) is not { Exists: false };
+    }
+
     /// <summary>Whether a commit is known not to have a file.</summary>
     public bool IsKnownAbsent(string commit, string file) => File.Exists(AbsenceMark(commit, file));
 
@@ -34,7 +41,7 @@ internal sealed class HubCache(string cacheFolder, string repository)
     {
         string snapshots = Path.Combine(Root, "snapshots");
         return Directory.Exists(snapshots)
-            && Directory.EnumerateDirectories(snapshots).Any(folder => Directory.EnumerateFiles(folder, "*.safetensors").Any(File.Exists));
+            && Directory.EnumerateFiles(snapshots, "*.safetensors", SearchOption.AllDirectories).Any();
     }
 
     /// <summary>The commit that a revision was when it was last asked for; null where that is not known.</summary>
@@ -91,9 +98,9 @@ internal sealed class HubCache(string cacheFolder, string repository)
         {
             File.CreateSymbolicLink(temporary, target);
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException && OperatingSystem.IsWindows())
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            // Links are a privilege there. The blob moves to the snapshot, as huggingface_hub does it.
+            // On Windows links are a privilege, and some file systems have none. The blob moves to the snapshot, as with huggingface_hub.
             File.Move(blob, path, overwrite: true);
             return;
         }

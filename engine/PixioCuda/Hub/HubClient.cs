@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Http.Headers;
 using System.Reflection;
+using System.Security.Authentication;
 
 namespace PixioCuda.Hub;
 
@@ -9,6 +10,9 @@ namespace PixioCuda.Hub;
 internal sealed class HubClient : IDisposable
 {
     private const int MaxRedirects = 5;
+
+    // A model of many shards must not knock a thousand times at once.
+    private const int MaxConnections = 8;
 
     private readonly HubSettings _settings;
     private readonly HubModelName _model;
@@ -29,6 +33,7 @@ internal sealed class HubClient : IDisposable
             UseCookies = false,
             AutomaticDecompression = DecompressionMethods.None,
             ConnectTimeout = timings.StallTimeout,
+            MaxConnectionsPerServer = MaxConnections,
         })
         { Timeout = Timeout.InfiniteTimeSpan };
         string version = typeof(HubClient).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion;
@@ -151,8 +156,9 @@ internal sealed class HubClient : IDisposable
         }
         catch (HttpRequestException exception)
         {
-            throw new HubTransientException(
-                $"{HubHeaders.Describe(address)} cannot be reached: {exception.Message.TrimEnd('.')}.", innerException: exception);
+            // What is wrong with a certificate stands in the inner exception alone.
+            string reason = (exception.InnerException as AuthenticationException ?? (Exception)exception).Message.TrimEnd('.');
+            throw new HubTransientException($"{HubHeaders.Describe(address)} cannot be reached: {reason}.", innerException: exception);
         }
     }
 

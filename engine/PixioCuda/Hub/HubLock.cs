@@ -16,13 +16,14 @@ internal sealed class HubLock : IDisposable
     /// <param name="pause">Between two looks.</param>
     /// <param name="onWait">Called once, when another process holds the lock.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
+    /// <exception cref="HubException">The lock's file cannot be written.</exception>
     public static async Task<HubLock> AcquireAsync(string path, TimeSpan pause, Action onWait, CancellationToken cancellationToken)
     {
-        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
         for (bool isFirst = true; ; isFirst = false)
         {
             try
             {
+                Directory.CreateDirectory(Path.GetDirectoryName(path)!);
                 // FileShare.None is flock(LOCK_EX | LOCK_NB) where there is flock.
                 return new HubLock(new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, bufferSize: 0));
             }
@@ -30,6 +31,12 @@ internal sealed class HubLock : IDisposable
             {
                 if (isFirst)
                     onWait();
+            }
+            catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+            {
+                throw new HubException(
+                    $"The lock '{path}' cannot be taken ({exception.Message.TrimEnd('.')}). Make it writable for you, or set HF_HUB_CACHE to "
+                    + "a folder of your own.", exception);
             }
 
             await Task.Delay(pause, cancellationToken).ConfigureAwait(false);

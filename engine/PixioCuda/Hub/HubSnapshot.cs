@@ -58,7 +58,7 @@ internal sealed class HubSnapshot(HubOptions options, HubSettings settings, HubM
         bool knowsProcessor = settings.IsOffline || Has(ProcessorFile) || _cache.IsKnownAbsent(commit, ProcessorFile);
         return [.. Has(ConfigFile) ? [] : new[] { ConfigFile }, .. knowsProcessor ? [] : new[] { ProcessorFile }, .. weights];
 
-        bool Has(string file) => File.Exists(_cache.SnapshotFile(commit, file));
+        bool Has(string file) => _cache.Holds(commit, file);
     }
 
     private string Offline(string? commit)
@@ -141,7 +141,7 @@ internal sealed class HubSnapshot(HubOptions options, HubSettings settings, HubM
             }).ConfigureAwait(false);
         foreach (HubFile file in files)
         {
-            if (!File.Exists(_cache.SnapshotFile(file.Commit, file.Name)))
+            if (!_cache.Holds(file.Commit, file.Name))
                 _cache.Link(file.Commit, file.Name, file.Hash);
         }
     }
@@ -149,7 +149,7 @@ internal sealed class HubSnapshot(HubOptions options, HubSettings settings, HubM
     private bool IsInPlace(HubFile file)
     {
         FileInfo blob = new(_cache.Blob(file.Hash));
-        return File.Exists(_cache.SnapshotFile(file.Commit, file.Name)) || (blob.Exists && blob.Length == file.ByteCount);
+        return _cache.Holds(file.Commit, file.Name) || (blob.Exists && blob.Length == file.ByteCount);
     }
 
     private string[] Shards(string commit) =>

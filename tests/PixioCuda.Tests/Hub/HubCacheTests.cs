@@ -58,6 +58,19 @@ public class HubCacheTests
         Assert.Equal(hub["model.safetensors"], File.ReadAllBytes(Path.Combine(folder, "model.safetensors")));
     }
 
+    [Fact]
+    public async Task A_link_whose_blob_is_gone_is_no_file()
+    {
+        using FakeHub hub = new();
+        using TemporaryFolder cache = new();
+        string folder = await PixioHub.DownloadAsync(FakeHub.Repository, hub.Options(cache.Root));
+        File.Delete(cache.File($"models--facebook--pixio-tiny/blobs/{hub.Weights}"));
+        Assert.Contains("lacks 'model.safetensors'", (await OfflineFails(hub, cache)).Message, StringComparison.Ordinal);
+        Assert.Equal(folder, await PixioHub.DownloadAsync(FakeHub.Repository, hub.Options(cache.Root)));
+        Assert.Equal(hub["model.safetensors"], File.ReadAllBytes(Path.Combine(folder, "model.safetensors")));
+        Assert.Equal(2, hub.Cdn.Requests.Length);
+    }
+
     [Theory]
     [InlineData("model.safetensors")]
     [InlineData("config.json")]
