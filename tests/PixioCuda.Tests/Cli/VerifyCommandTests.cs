@@ -16,13 +16,14 @@ public class VerifyCommandTests
         Assert.Equal(0, run.ExitCode);
         Assert.Empty(run.Error);
         Assert.Equal("Nothing is wrong.", run.OutLines[^1]);
-        string[] rows = [.. run.OutLines.Where(line => line.StartsWith("hidden_states.", StringComparison.Ordinal)
-            || line.StartsWith("last_hidden_state ", StringComparison.Ordinal) || line.StartsWith("pooler_output ", StringComparison.Ordinal))];
+        string[] outputs = ["hidden_states.", "last_hidden_state ", "pooler_output "];
+        string[] rows = [.. run.OutLines.Where(line => outputs.Any(output => line.StartsWith(output, StringComparison.Ordinal)))];
         Assert.Equal(6, rows.Length);
         // Aligned, so that every number of a column ends under the column's name.
         string head = Assert.Single(run.OutLines, line => line.StartsWith("relative L2 error of", StringComparison.Ordinal));
         Assert.All(rows, row => Assert.Equal(head.Length, row.Length));
-        Assert.Single(run.OutLines, line => line.StartsWith("reference ", StringComparison.Ordinal) && line.Contains("1 thread)", StringComparison.Ordinal));
+        string reference = Assert.Single(run.OutLines, line => line.StartsWith("reference ", StringComparison.Ordinal));
+        Assert.EndsWith("1 thread)", reference, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -83,7 +84,8 @@ public class VerifyCommandTests
         PixioRun run = PixioRun.Of("verify", folder.Root, "--json");
         Assert.Equal(4, run.ExitCode);
         using var json = JsonDocument.Parse(run.Out);
-        Assert.Equal(1, json.RootElement.GetProperty("tensors").EnumerateArray().Sum(tensor => tensor.GetProperty("non_finite").GetInt64()));
+        JsonElement.ArrayEnumerator tensors = json.RootElement.GetProperty("tensors").EnumerateArray();
+        Assert.Equal(1, tensors.Sum(tensor => tensor.GetProperty("non_finite").GetInt64()));
         Assert.False(json.RootElement.TryGetProperty("outputs", out _));
     }
 

@@ -24,7 +24,8 @@ internal sealed class FakeHub : IDisposable
             return;
         foreach (string path in Directory.GetFiles(TestData.Path(folder)))
         {
-            if (Path.GetFileName(path) is string name && (name.StartsWith("model", StringComparison.Ordinal) || name.EndsWith("config.json", StringComparison.Ordinal)))
+            string name = Path.GetFileName(path);
+            if (name.StartsWith("model", StringComparison.Ordinal) || name.EndsWith("config.json", StringComparison.Ordinal))
                 _files[name] = File.ReadAllBytes(path);
         }
     }
@@ -84,13 +85,10 @@ internal sealed class FakeHub : IDisposable
         int first = (int)request.FirstByte;
         if (first >= content.Length)
             return new LoopbackResponse(416);
+        string range = string.Create(CultureInfo.InvariantCulture, $"bytes {first}-{content.Length - 1}/{content.Length}");
         return first == 0
             ? new LoopbackResponse(200) { Body = content }
-            : new LoopbackResponse(206)
-            {
-                Body = content.AsMemory(first),
-                Headers = { ["Content-Range"] = string.Create(CultureInfo.InvariantCulture, $"bytes {first}-{content.Length - 1}/{content.Length}") },
-            };
+            : new LoopbackResponse(206) { Body = content.AsMemory(first), Headers = { ["Content-Range"] = range } };
     }
 
     /// <summary>The hub's refusal in its own words.</summary>
@@ -108,7 +106,7 @@ internal sealed class FakeHub : IDisposable
     private LoopbackResponse AnswerHub(LoopbackRequest request)
     {
         // A proxy's client names the whole address.
-        string target = request.Target.StartsWith("http://", StringComparison.Ordinal) ? new Uri(request.Target).AbsolutePath : request.Target;
+        string target = request.Target.StartsWith('/') ? request.Target : new Uri(request.Target).AbsolutePath;
         string[] parts = target.Split('/', StringSplitOptions.RemoveEmptyEntries);
         if (parts.Length != 5 || parts[2] != "resolve" || $"{parts[0]}/{parts[1]}" != Repository)
             return Refuse(404, "RepoNotFound");

@@ -42,7 +42,7 @@ public class HubCommandTests
         int asked = 0;
         hub.InterceptHub = request =>
         {
-            if (request.ToString().EndsWith("HEAD /facebook/pixio-tiny/resolve/0123456789abcdef0123456789abcdef01234567/model.safetensors", StringComparison.Ordinal)
+            if (request.ToString() == $"HEAD /{FakeHub.Repository}/resolve/{FakeHub.Commit}/model.safetensors"
                 && Interlocked.Increment(ref asked) == 2)
                 _ = Task.Delay(1000).ContinueWith(_ => both.TrySetResult(), TaskScheduler.Default);
             return null;
@@ -124,7 +124,8 @@ public class HubCommandTests
         ProcessResult result = await RunAsync(start);
         Assert.True(result.ExitCode == 0, result.Error);
         Assert.NotEmpty(hub.Hub.Requests);
-        Assert.All(hub.Hub.Requests, request => Assert.StartsWith("http://hub.invalid/facebook/", request.Target, StringComparison.Ordinal));
+        Assert.All(
+            hub.Hub.Requests, request => Assert.StartsWith("http://hub.invalid/facebook/", request.Target, StringComparison.Ordinal));
     }
 
     [Fact]
@@ -208,7 +209,8 @@ public class HubCommandTests
         Task<string> output = process.StandardOutput.ReadToEndAsync(), error = process.StandardError.ReadToEndAsync();
         try
         {
-            await process.WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(Patience, TestContext.Current.CancellationToken);
+            CancellationToken cancellation = TestContext.Current.CancellationToken;
+            await process.WaitForExitAsync(cancellation).WaitAsync(Patience, cancellation);
         }
         catch (TimeoutException)
         {

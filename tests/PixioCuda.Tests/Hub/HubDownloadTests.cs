@@ -86,7 +86,7 @@ public class HubDownloadTests
         using FakeHub hub = new();
         using TemporaryFolder cache = new();
         string localhost = $"http://localhost:{hub.Hub.Port}";
-        hub.InterceptHub = request => request is { Method: "GET", Authorization: not null } && request.Target.EndsWith(WeightsFile, StringComparison.Ordinal)
+        hub.InterceptHub = request => request is { Method: "GET", Authorization: not null } && FakeHub.IsLarge(request.Target)
             ? new LoopbackResponse(302) { Headers = { ["Location"] = $"{localhost}/elsewhere/{WeightsFile}" } }
             : request.Target.StartsWith("/elsewhere/", StringComparison.Ordinal) ? hub.Content(request) : null;
         await PixioHub.DownloadAsync(FakeHub.Repository, hub.Options(cache.Root));
@@ -99,7 +99,7 @@ public class HubDownloadTests
         using FakeHub hub = new();
         using TemporaryFolder cache = new();
         hub.InterceptHub = request => request.Target.StartsWith("/old/name/", StringComparison.Ordinal)
-            ? new LoopbackResponse(307) { Headers = { ["Location"] = request.Target.Replace("/old/name/", $"/{FakeHub.Repository}/", StringComparison.Ordinal) } }
+            ? new LoopbackResponse(307) { Headers = { ["Location"] = $"/{FakeHub.Repository}/{request.Target["/old/name/".Length..]}" } }
             : null;
         string folder = await PixioHub.DownloadAsync("old/name", hub.Options(cache.Root));
         Assert.True(File.Exists(Path.Combine(folder, WeightsFile)));
@@ -117,7 +117,8 @@ public class HubDownloadTests
         await PixioHub.DownloadAsync($"{FakeHub.Repository}@{revision}", hub.Options(cache.Root));
         Assert.Equal($"/{FakeHub.Repository}/resolve/{escaped}/config.json", hub.Hub.Requests[0].Target);
         // What follows is asked for at the commit: a branch that moves meanwhile does not mix two of them.
-        Assert.All(hub.Hub.Requests[1..], request => Assert.Contains($"/resolve/{FakeHub.Commit}/", request.Target, StringComparison.Ordinal));
+        Assert.All(
+            hub.Hub.Requests[1..], request => Assert.Contains($"/resolve/{FakeHub.Commit}/", request.Target, StringComparison.Ordinal));
         Assert.Equal(FakeHub.Commit, File.ReadAllText(cache.File($"models--facebook--pixio-tiny/refs/{revision}")));
         Assert.False(File.Exists(cache.File("models--facebook--pixio-tiny/refs/main")));
     }

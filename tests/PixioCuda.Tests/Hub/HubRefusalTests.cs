@@ -57,7 +57,8 @@ public class HubRefusalTests
         using FakeHub hub = new();
         hub.Remove("model.safetensors");
         using TemporaryFolder cache = new();
-        Assert.Contains("neither model.safetensors nor model.safetensors.index.json", (await Fails(hub, cache)).Message, StringComparison.Ordinal);
+        string message = (await Fails(hub, cache)).Message;
+        Assert.Contains("neither model.safetensors nor model.safetensors.index.json", message, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -70,7 +71,11 @@ public class HubRefusalTests
     {
         using FakeHub hub = new();
         using TemporaryFolder cache = new();
-        hub.InterceptHub = _ => new LoopbackResponse(200) { Headers = { ["ETag"] = etag, ["X-Repo-Commit"] = FakeHub.Commit }, Body = new byte[10] };
+        hub.InterceptHub = _ => new LoopbackResponse(200)
+        {
+            Headers = { ["ETag"] = etag, ["X-Repo-Commit"] = FakeHub.Commit },
+            Body = new byte[10],
+        };
         Assert.Contains("(ETag)", (await Fails(hub, cache)).Message, StringComparison.Ordinal);
         Assert.Empty(Directory.GetFileSystemEntries(cache.Root));
     }
@@ -83,10 +88,10 @@ public class HubRefusalTests
     {
         using FakeHub hub = new();
         using TemporaryFolder cache = new();
-        hub.InterceptHub = _ => new LoopbackResponse(200)
-        {
-            Headers = commit is null ? new() { ["ETag"] = FakeHub.GitSha1([]) } : new() { ["ETag"] = FakeHub.GitSha1([]), ["X-Repo-Commit"] = commit },
-        };
+        Dictionary<string, string> headers = new() { ["ETag"] = FakeHub.GitSha1([]) };
+        if (commit is not null)
+            headers.Add("X-Repo-Commit", commit);
+        hub.InterceptHub = _ => new LoopbackResponse(200) { Headers = headers };
         Assert.Contains("(X-Repo-Commit)", (await Fails(hub, cache)).Message, StringComparison.Ordinal);
         Assert.Empty(Directory.GetFileSystemEntries(cache.Root));
     }
@@ -158,7 +163,8 @@ public class HubRefusalTests
             Assert.Skip("This disk has more than a terabyte free.");
         // With the preprocessor config that is missing too.
         long needed = (1L << 40) + hub["preprocessor_config.json"].Length;
-        Assert.Contains(string.Create(CultureInfo.InvariantCulture, $"needs {needed:N0} more bytes"), (await Fails(hub, cache)).Message, StringComparison.Ordinal);
+        string expected = string.Create(CultureInfo.InvariantCulture, $"needs {needed:N0} more bytes");
+        Assert.Contains(expected, (await Fails(hub, cache)).Message, StringComparison.Ordinal);
         Assert.Empty(hub.Cdn.Requests);
     }
 

@@ -83,10 +83,15 @@ public class HubTroubleTests
         using TemporaryFolder cache = new();
         byte[] damaged = [.. hub[file]];
         damaged[^1] ^= 1;
-        hub.InterceptCdn = hub.InterceptHub = asked => asked.Method == "GET" && asked.Target.Split('?')[0].EndsWith(file, StringComparison.Ordinal)
-            && !asked.Target.Contains(FakeHub.Repository, StringComparison.Ordinal) == FakeHub.IsLarge(file)
-            ? new LoopbackResponse(200) { Body = damaged }
-            : null;
+        LoopbackResponse? Damage(LoopbackRequest asked) =>
+            asked.Method == "GET" && asked.Target.Split('?')[0].EndsWith($"/{file}", StringComparison.Ordinal)
+                ? new LoopbackResponse(200) { Body = damaged }
+                : null;
+        // Large files come from the content network, small ones from the hub itself.
+        if (FakeHub.IsLarge(file))
+            hub.InterceptCdn = Damage;
+        else
+            hub.InterceptHub = Damage;
         HubException exception = await Fails(hub, cache);
         Assert.Contains(FakeHub.HashOf(file, damaged), exception.Message, StringComparison.Ordinal);
         Assert.Contains(FakeHub.HashOf(file, hub[file]), exception.Message, StringComparison.Ordinal);
@@ -119,9 +124,10 @@ public class HubTroubleTests
     {
         using FakeHub hub = new();
         using TemporaryFolder cache = new();
+        string range = $"bytes 999-{hub[WeightsFile].Length - 1}/{hub[WeightsFile].Length}";
         hub.InterceptCdn = asked => asked.FirstByte == 0
             ? hub.Content(asked) with { CutAfter = 1000 }
-            : hub.Content(asked) with { Headers = new() { ["Content-Range"] = $"bytes 999-{hub[WeightsFile].Length - 1}/{hub[WeightsFile].Length}" } };
+            : hub.Content(asked) with { Headers = new() { ["Content-Range"] = range } };
         Assert.Contains("from byte 1000", (await Fails(hub, cache)).Message, StringComparison.Ordinal);
     }
 
@@ -236,7 +242,8 @@ public class HubTroubleTests
 
     private static async Task<HubException> Fails(FakeHub hub, TemporaryFolder cache)
     {
-        HubException exception = await Assert.ThrowsAsync<HubException>(() => PixioHub.DownloadAsync(FakeHub.Repository, hub.Options(cache.Root)));
+        HubException exception = await Assert.ThrowsAsync<HubException>(
+            () => PixioHub.DownloadAsync(FakeHub.Repository, hub.Options(cache.Root)));
         // Neither the token nor a signed address belongs into a message, not even into that of a cause.
         Assert.DoesNotContain(FakeHub.Token, exception.ToString(), StringComparison.Ordinal);
         Assert.DoesNotContain("SIGNED", exception.ToString(), StringComparison.Ordinal);

@@ -44,7 +44,8 @@ internal sealed record LoopbackResponse(int Status)
     public Task Gate { get; init; } = Task.CompletedTask;
 }
 
-/// <summary>A minimal HTTP/1.1 server on a loopback port of its own, one request for each connection, with a log of what was asked.</summary>
+/// <summary>A minimal HTTP/1.1 server on a loopback port of its own, one request for each connection, with a log of what was
+/// asked.</summary>
 internal sealed class LoopbackServer : IDisposable
 {
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);

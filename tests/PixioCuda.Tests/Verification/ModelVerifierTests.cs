@@ -100,7 +100,8 @@ public class ModelVerifierTests
                 values[17] = value;
         });
         VerificationReport report = ModelVerifier.Verify(folder.Root);
-        Assert.Contains("'encoder.layer.1.mlp.fc1.weight' holds 1 values of 16,384", Assert.Single(report.Findings), StringComparison.Ordinal);
+        string finding = Assert.Single(report.Findings);
+        Assert.Contains("'encoder.layer.1.mlp.fc1.weight' holds 1 values of 16,384", finding, StringComparison.Ordinal);
         Assert.Empty(report.Outputs);
     }
 
@@ -171,12 +172,12 @@ public class ModelVerifierTests
             writer.Complete();
         }
 
-        VerificationOptions options = new() { Against = path };
-        Assert.Contains("none of the outputs", Assert.Throws<ModelFormatException>(() => ModelVerifier.Verify(Tiny, options)).Message, StringComparison.Ordinal);
-        options = new() { Against = TestData.Path("tiny", "model.safetensors") };
-        Assert.Contains("no pixel_values", Assert.Throws<ModelFormatException>(() => ModelVerifier.Verify(Tiny, options)).Message, StringComparison.Ordinal);
-        options = new() { Against = folder.File("nowhere") };
-        Assert.Contains("no file", Assert.Throws<ModelFormatException>(() => ModelVerifier.Verify(Tiny, options)).Message, StringComparison.Ordinal);
+        Assert.Contains("none of the outputs", Fails(path), StringComparison.Ordinal);
+        Assert.Contains("no pixel_values", Fails(TestData.Path("tiny", "model.safetensors")), StringComparison.Ordinal);
+        Assert.Contains("no file", Fails(folder.File("nowhere")), StringComparison.Ordinal);
+
+        static string Fails(string against) => Assert.Throws<ModelFormatException>(
+            () => ModelVerifier.Verify(Tiny, new VerificationOptions { Against = against })).Message;
     }
 
     [Fact]
@@ -195,7 +196,8 @@ public class ModelVerifierTests
                 if (report.Step == step)
                     stop.Cancel();
             });
-            Assert.ThrowsAny<OperationCanceledException>(() => ModelVerifier.Verify(Tiny, progress: stopping, cancellationToken: stop.Token));
+            Assert.ThrowsAny<OperationCanceledException>(
+                () => ModelVerifier.Verify(Tiny, progress: stopping, cancellationToken: stop.Token));
         }
     }
 
