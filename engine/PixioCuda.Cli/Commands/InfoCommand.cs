@@ -20,7 +20,7 @@ internal sealed class InfoCommand
         ],
     };
 
-    private readonly Argument<string> _model = new("MODEL") 
+    private readonly Argument<string> _model = new("MODEL")
     {
         Description = "A checkpoint folder, OWNER/NAME[@REVISION] on the hub, or random:PRESET[@SEED].",
     };

@@ -162,7 +162,9 @@ public class VerificationPartsTests
         using PixioModel model = PixioModel.Load(TestData.Path("tiny"));
         VerificationReport report = ModelVerifier.Verify(TestData.Path("tiny"), new VerificationOptions
         {
-            Picture = model.Decode(TestData.Path("images", "cat.png")), PictureName = "cat.png", HoldsPublishedValues = true,
+            Picture = model.Decode(TestData.Path("images", "cat.png")),
+            PictureName = "cat.png",
+            HoldsPublishedValues = true,
         });
         Assert.Equal("hf:bicubic-64x64", report.Recipe);
         Assert.InRange(report.PublishedDistance!.Value, 1e-4, 10);
@@ -176,8 +178,17 @@ public class VerificationPartsTests
         OutputDistance exact = new(0, 1, 0, 0), off = new(3e-5, 1, 7, 1e-4);
         VerificationReport report = new()
         {
-            Weights = "w", IsRandom = false, Device = "device", Reference = "reference", Input = "noise", Shape = new InputShape(1, 64),
-            Files = [], Tensors = [], IsBatchInvariant = false, Findings = [], Notes = [],
+            Weights = "w",
+            IsRandom = false,
+            Device = "device",
+            Reference = "reference",
+            Input = "noise",
+            Shape = new InputShape(1, 64),
+            Files = [],
+            Tensors = [],
+            IsBatchInvariant = false,
+            Findings = [],
+            Notes = [],
             Outputs =
             [
                 new OutputVerification("hidden_states.0", exact, 1e-6, exact, exact, null),
