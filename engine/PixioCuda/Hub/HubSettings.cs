@@ -51,6 +51,9 @@ internal sealed record HubSettings
 
     private static (string? Token, string? Source) FindToken(HubOptions options, Func<string, string?> value, string path)
     {
+        // An empty one is an answer too: none, whatever the environment holds.
+        if (string.IsNullOrWhiteSpace(options.Token) && options.Token is not null)
+            return (null, null);
         foreach ((string? token, string source) in new[]
         {
             (options.Token, "the options"), (value("HF_TOKEN"), "HF_TOKEN"),

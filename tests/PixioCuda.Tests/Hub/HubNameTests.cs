@@ -83,6 +83,7 @@ public class HubSettingsTests
         Assert.Equal("hf_other", Token(new() { ["HF_HOME"] = folder.Root, ["HF_TOKEN_PATH"] = folder.File("other") }).Token);
         Assert.Equal(("hf_env", "HF_TOKEN"), Token(new() { ["HF_HOME"] = folder.Root, ["HF_TOKEN"] = "hf_env\r\n" }));
         Assert.Equal("hf_option", Token(new() { ["HF_TOKEN"] = "hf_env" }, new HubOptions { Token = "hf_option" }).Token);
+        Assert.Equal((null, null), Token(new() { ["HF_TOKEN"] = "hf_env" }, new HubOptions { Token = "" }));
         Assert.Equal((null, null), Token(new() { ["HF_HOME"] = folder.File("nowhere") }));
 
         static (string? Token, string? Source) Token(Dictionary<string, string> variables, HubOptions? options = null)
