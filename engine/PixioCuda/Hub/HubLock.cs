@@ -35,8 +35,8 @@ internal sealed class HubLock : IDisposable
             catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
             {
                 throw new HubException(
-                    $"The lock '{path}' cannot be taken ({exception.Message.TrimEnd('.')}). Make it writable for you, or set HF_HUB_CACHE to "
-                    + "a folder of your own.", exception);
+                    $"The lock '{path}' cannot be taken ({exception.Message.TrimEnd('.')}). Make it writable for you, or set "
+                    + "HF_HUB_CACHE to a folder of your own.", exception);
             }
 
             await Task.Delay(pause, cancellationToken).ConfigureAwait(false);

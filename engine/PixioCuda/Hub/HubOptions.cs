@@ -12,7 +12,8 @@ public sealed record HubOptions
     public string? CacheFolder { get; init; }
 
     /// <summary>A token of the account that has accepted the model's licence; null for <c>HF_TOKEN</c>, else the file
-    /// <c>HF_TOKEN_PATH</c>, else <c>token</c> in <c>HF_HOME</c>; empty for none. It goes to the hub's own address and to no other.</summary>
+    /// <c>HF_TOKEN_PATH</c>, else <c>token</c> in <c>HF_HOME</c>; empty for none. It goes to the hub's own address and
+    /// to no other.</summary>
     public string? Token { get; init; }
 
     /// <summary>Whether only the cache may be used; null for <c>HF_HUB_OFFLINE</c>.</summary>
