@@ -70,7 +70,7 @@ internal sealed class SynthCommand
                 folder, preset, seed, dtype, force, report is null ? null : new WriteReport(report), cancellationToken);
             return true;
         });
-        var info = PixioModelInfo.Open(folder);
+        var info = PixioModelInfo.Open(folder, cancellationToken: cancellationToken);
         messages.WarnOfRandomWeights($"random:{preset}@{seed}");
         _console.Out.WriteLine(parsed.GetValue(_json) ? ToJson(folder, preset, seed, info)
             : $"{folder}: random:{preset}@{seed}, {info.Config.ParameterCount:N0} parameters, {info.StoredByteCount:N0} bytes as {dtype}");

@@ -25,7 +25,7 @@ public static class CheckpointConverter
         string model, string folder, DType? dtype = null, bool overwrite = false, IProgress<CheckpointWriteProgress>? progress = null,
         CancellationToken cancellationToken = default)
     {
-        using OpenedModel opened = ModelReference.Open(model);
+        using OpenedModel opened = ModelReference.Open(model, hub: null, cancellationToken);
         return Convert(opened, folder, dtype, CheckpointWriter.DefaultShardBytes, overwrite, progress, cancellationToken);
     }
 
