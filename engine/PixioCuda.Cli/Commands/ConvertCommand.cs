@@ -59,10 +59,10 @@ internal sealed class ConvertCommand
             throw new UsageException($"The folder '{folder}' already holds a model; --force replaces it.");
 
         // What cannot be read is told as the model's fault, what cannot be written as a failure.
-        ModelOptions.Describe(model);
+        ModelOptions.Describe(model, messages, cancellationToken);
         int leftOut = messages.WithProgress($"Converting {model}", report => CheckpointConverter.Convert(
             model, folder, dtype, force, report is null ? null : new WriteReport(report), cancellationToken));
-        PixioModelInfo written = ModelOptions.Describe(folder);
+        PixioModelInfo written = ModelOptions.Describe(folder, messages, cancellationToken);
         if (leftOut > 0)
             messages.Note($"{leftOut} {(leftOut == 1 ? "tensor" : "tensors")} outside of the encoder left out");
         if (written.IsRandom)
