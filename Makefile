@@ -4,7 +4,7 @@ CLI := engine/PixioCuda.Cli/bin/$(CONFIGURATION)/net10.0/pixio
 SAMPLE := tests/data/images/cat.png
 MODEL ?= random:vitb16
 
-.PHONY: build run test test-fast bench format lint clean
+.PHONY: build run test test-fast fuzz bench bench-hub format lint clean
 
 # Leaves the command at bin/pixio.
 build:
@@ -26,9 +26,17 @@ test: build
 test-fast: build
 	@tests/run.sh -trait- "Category=Full width"
 
+# Every parser of foreign bytes against 100,000 damaged files (make test: 5,000); a few minutes.
+fuzz: build
+	@PIXIO_FUZZ_MUTANTS=100000 tests/run.sh -trait "Category=Fuzz"
+
 # A short job of every benchmark and one table; results are checked before they are measured.
 bench: build
 	dotnet bench/bin/$(CONFIGURATION)/net10.0/PixioCuda.Bench.dll
+
+# The rate of a download of 1 GB from this machine, beside curl's; takes 2 GB of disk for a while.
+bench-hub: build
+	dotnet bench/bin/$(CONFIGURATION)/net10.0/PixioCuda.Bench.dll hub
 
 format:
 	dotnet format PixioCuda.sln --no-restore

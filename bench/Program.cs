@@ -7,10 +7,14 @@ using BenchmarkDotNet.Loggers;
 using BenchmarkDotNet.Reports;
 using BenchmarkDotNet.Running;
 using BenchmarkDotNet.Toolchains.InProcess.Emit;
+using PixioCuda.Bench;
 using PixioCuda.Bench.Reporting;
 
-// Without arguments: a short job of every suite and one table. With arguments: BenchmarkDotNet's own command line
-// (--filter '*Gemm*', --list flat, ...), with the same columns.
+// Without arguments: a short job of every suite and one table. "hub": the rate of downloads beside curl's. With other arguments:
+// BenchmarkDotNet's own command line (--filter '*Gemm*', --list flat, ...), with the same columns.
+if (args is ["hub"])
+    return HubRate.Run(1_000_000_000);
+
 Ceilings ceilings = Ceilings.Measure(Environment.ProcessorCount);
 Console.Error.WriteLine(ceilings);
 

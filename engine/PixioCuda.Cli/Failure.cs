@@ -1,3 +1,5 @@
+using PixioCuda.Hub;
+
 namespace PixioCuda.Cli;
 
 /// <summary>Turns an exception into one line on standard error and an exit code.</summary>
@@ -9,7 +11,7 @@ internal static class Failure
         {
             CommandException command => (command.ExitCode, Sentences.Of(command)),
             OperationCanceledException when cancellationToken.IsCancellationRequested => (ExitCodes.Interrupted, "Interrupted."),
-            ImageFormatException or ModelFormatException => (ExitCodes.BadInput, Sentences.Of(exception)),
+            ImageFormatException or ModelFormatException or HubException => (ExitCodes.BadInput, Sentences.Of(exception)),
             // The library's word for a caller's mistake: here the caller is the command line.
             ArgumentException => (ExitCodes.Usage, Sentences.Of(exception)),
             OutOfMemoryException => (ExitCodes.Failed,

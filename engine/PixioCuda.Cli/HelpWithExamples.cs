@@ -31,8 +31,10 @@ internal sealed class HelpWithExamples : SynchronousCommandLineAction
 
         output.WriteLine();
         output.WriteLine("Models:");
-        output.WriteLine("  a checkpoint folder (config.json and model.safetensors or its shards), or random:PRESET[@SEED]");
-        output.WriteLine($"  for random weights, with PRESET one of {string.Join(", ", PixioPresets.Names)}.");
+        output.WriteLine("  a checkpoint folder (config.json and model.safetensors or its shards), a file of weights (.safetensors, or");
+        output.WriteLine("  PyTorch's .pth; config.json beside it, or a published size), OWNER/NAME[@REVISION] on the Hugging Face hub,");
+        output.WriteLine("  such as facebook/pixio-vith16, or random:PRESET[@SEED] for random weights, with PRESET one of");
+        output.WriteLine($"  {string.Join(", ", PixioPresets.Names)}.");
         output.WriteLine();
         output.WriteLine("Exit codes:");
         output.WriteLine($"  {ExitCodes.Help}.");

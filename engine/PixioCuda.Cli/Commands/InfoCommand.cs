@@ -20,7 +20,11 @@ internal sealed class InfoCommand
         ],
     };
 
-    private readonly Argument<string> _model = new("MODEL") { Description = "A checkpoint folder, or random:PRESET[@SEED]." };
+    private readonly Argument<string> _model = new("MODEL")
+    {
+        Description = "A checkpoint folder, a file of weights, OWNER/NAME[@REVISION] on the hub, or random:PRESET[@SEED].",
+    };
+
     private readonly Option<InputShape?> _shape = new("--shape")
     {
         Description = "The input that costs are given for [default: one picture of the model's own size].",
@@ -52,10 +56,10 @@ internal sealed class InfoCommand
         _command.Add(_quiet);
     }
 
-    public static Command Create(CommandConsole console)
+    public static Command Create(CommandConsole console, CancellationToken cancellationToken)
     {
         InfoCommand info = new(console);
-        info._command.SetAction(info.Run);
+        info._command.SetAction(parsed => info.Run(parsed, cancellationToken));
         return info._command;
     }
 
@@ -70,14 +74,15 @@ internal sealed class InfoCommand
         return OptionFactory.ParseSize(text[(batchEnd + 1)..]) is ImageSize size ? new InputShape(batch, size) : null;
     }
 
-    private int Run(ParseResult parsed)
+    private int Run(ParseResult parsed, CancellationToken cancellationToken)
     {
+        Messages messages = new(_console, parsed.GetValue(_quiet));
         string name = parsed.GetValue(_model)!;
-        PixioModelInfo info = ModelOptions.Describe(name);
+        PixioModelInfo info = ModelOptions.Describe(name, messages, cancellationToken);
         InputShape shape = parsed.GetValue(_shape) ?? new InputShape(1, info.Config.ImageSize);
         MemoryEstimate memory = info.EstimateMemory(shape, EncoderTaps.For(EmbeddingKind.Pooler), (int?)parsed.GetValue(_threads));
         if (info.IsRandom)
-            new Messages(_console, parsed.GetValue(_quiet)).WarnOfRandomWeights(info.Name);
+            messages.WarnOfRandomWeights(info.Name);
         if (parsed.GetValue(_json))
         {
             _console.Out.WriteLine(JsonText.Of(json => Write(json, name, info, shape, memory, parsed.GetValue(_plan))));

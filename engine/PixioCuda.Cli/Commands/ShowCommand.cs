@@ -87,13 +87,15 @@ internal sealed class ShowCommand
         // The picture decides the size, and both are checked before gigabytes are read.
         ReadOnlyMemory<byte> encoded = _pictures.Reader(parsed, _console).ReadAsync(picture, cancellationToken).GetAwaiter().GetResult();
         RgbImage image = options.Decoder!.Decode(encoded.Span, PictureReader.Describe(picture), options.DecodeOptions);
-        PixioModelInfo info = ModelOptions.Describe(modelName);
+        // Found once, so that both looks are at the same revision.
+        string modelPath = ModelOptions.Find(modelName, messages, cancellationToken);
+        PixioModelInfo info = ModelOptions.Describe(modelPath, messages, cancellationToken);
         ImageSize size = options.Resize ?? SizeFor(image, info.Config.PatchSize);
         int stage = (int)(parsed.GetValue(_stage) ?? info.Config.HiddenLayers);
         EncoderTaps taps = new() { FeatureMaps = [new FeatureMapTap(stage, ApplyLayerNorm: true, Reshape: false)] };
         info.EstimateMemory(new InputShape(1, size), taps);
 
-        using PixioModel model = ModelOptions.Load(modelName, options with { Resize = size }, messages, cancellationToken);
+        using PixioModel model = ModelOptions.Load(modelPath, options with { Resize = size }, messages, cancellationToken);
         EncoderOutputs outputs = model.Run([image], taps, cancellationToken);
         RunStamp stamp = new RunStamp(modelName, model).With("stage", stage == 0 ? "stem" : $"stage{stage}");
         Draw(model, image, outputs, size, parsed.GetValue(_upsample) == Smooth, $"stage {stage}", output);

@@ -70,7 +70,7 @@ internal sealed class SynthCommand
                 folder, preset, seed, dtype, force, report is null ? null : new WriteReport(report), cancellationToken);
             return true;
         });
-        var info = PixioModelInfo.Open(folder);
+        var info = PixioModelInfo.Open(folder, cancellationToken: cancellationToken);
         messages.WarnOfRandomWeights($"random:{preset}@{seed}");
         _console.Out.WriteLine(parsed.GetValue(_json) ? ToJson(folder, preset, seed, info)
             : $"{folder}: random:{preset}@{seed}, {info.Config.ParameterCount:N0} parameters, {info.StoredByteCount:N0} bytes as {dtype}");
@@ -90,8 +90,8 @@ internal sealed class SynthCommand
         json.WriteEndObject();
     });
 
-    private sealed class WriteReport(Action<double> report) : IProgress<SyntheticCheckpointProgress>
+    private sealed class WriteReport(Action<double> report) : IProgress<CheckpointWriteProgress>
     {
-        public void Report(SyntheticCheckpointProgress value) => report((double)value.WrittenByteCount / value.TotalByteCount);
+        public void Report(CheckpointWriteProgress value) => report((double)value.WrittenByteCount / value.TotalByteCount);
     }
 }

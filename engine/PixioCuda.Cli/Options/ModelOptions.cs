@@ -1,5 +1,6 @@
 using System.CommandLine;
 using PixioCuda.Cli.Output;
+using PixioCuda.Hub;
 using PixioCuda.Imaging;
 using PixioCuda.Skia;
 
@@ -8,47 +9,35 @@ namespace PixioCuda.Cli.Options;
 /// <summary>Which model, and what it runs on: the options that every command with a model has.</summary>
 internal sealed class ModelOptions
 {
-    private const string Auto = "auto";
-    private const string Cpu = "cpu";
-
     private readonly Option<string?> _model = new("--model", "-m")
     {
-        Description = "A checkpoint folder, or random:PRESET[@SEED] for random weights.",
-        HelpName = "DIR|random:PRESET",
+        Description = "A checkpoint folder, a file of weights, OWNER/NAME[@REVISION] on the hub, or random:PRESET[@SEED] for random weights.",
+        HelpName = "DIR|FILE|OWNER/NAME|random:PRESET",
     };
 
-    private readonly Option<string> _device = OptionFactory.Choice("--device", "What runs the model.", Auto, Auto, Cpu);
-
-    private readonly Option<long?> _threads = OptionFactory.WholeNumber(
-        "--threads", "Threads of the CPU [default: one on every core].", 1, 1024);
+    private readonly DeviceOptions _device;
 
     public ModelOptions(Command command)
     {
         command.Add(_model);
-        command.Add(_device);
-        command.Add(_threads);
+        _device = new DeviceOptions(command);
     }
 
     /// <summary>What the user calls the model.</summary>
     /// <exception cref="UsageException">He did not say.</exception>
     public string Name(ParseResult parsed, string? missing = null) => parsed.GetValue(_model) is { Length: > 0 } model ? model : missing
         ?? throw new UsageException("Give a model: --model DIR for a checkpoint folder (config.json and model.safetensors), "
-            + "or --model random:vitb16 to try without weights.");
-
-    public int? Threads(ParseResult parsed) => (int?)parsed.GetValue(_threads);
+            + "--model FILE for weights alone, --model facebook/pixio-vith16 for one on the hub, or --model random:vitb16 to try without weights.");
 
     /// <summary>The library's options, as far as they are those of this class.</summary>
-    public PixioModelOptions Read(ParseResult parsed) => new()
-    {
-        Device = parsed.GetValue(_device)!,
-        Threads = Threads(parsed),
-    };
+    public PixioModelOptions Read(ParseResult parsed) => _device.Read(parsed);
 
     /// <summary>Loads a model with a progress bar, and says what it is.</summary>
     public static PixioModel Load(string name, PixioModelOptions options, Messages messages, CancellationToken cancellationToken)
     {
+        string path = Find(name, messages, cancellationToken);
         PixioModel model = Reading(name, () => messages.WithProgress($"Loading {name}", report => PixioModel.Load(
-            name, options, report is null ? null : new LoadReport(report), cancellationToken)));
+            path, options, report is null ? null : new LoadReport(report), cancellationToken)));
         messages.Note($"{model.Name} on {model.Device}");
         if (model.IsRandom)
             messages.WarnOfRandomWeights(model.Name);
@@ -56,7 +45,28 @@ internal sealed class ModelOptions
     }
 
     /// <summary>What is known of a model before it is loaded.</summary>
-    public static PixioModelInfo Describe(string name) => Reading(name, () => PixioModelInfo.Open(name));
+    public static PixioModelInfo Describe(string name, Messages messages, CancellationToken cancellationToken)
+    {
+        string path = Find(name, messages, cancellationToken);
+        return Reading(name, () => PixioModelInfo.Open(path));
+    }
+
+    /// <summary>Where a model is: of one on the hub the folder in the cache, downloaded with a progress bar where it is not there yet;
+    /// of others the name.</summary>
+    public static string Find(string name, Messages messages, CancellationToken cancellationToken)
+    {
+        if (string.IsNullOrWhiteSpace(name) || !PixioHub.IsHubModel(name))
+            return name;
+        return messages.WithProgress($"Downloading {name}", report =>
+        {
+            HubOptions options = new()
+            {
+                Notice = messages.Note,
+                Progress = report is null ? null : new DownloadReport(report),
+            };
+            return PixioHub.DownloadAsync(name, options, cancellationToken).GetAwaiter().GetResult();
+        });
+    }
 
     private static T Reading<T>(string name, Func<T> read)
     {
@@ -68,6 +78,12 @@ internal sealed class ModelOptions
         {
             throw new InputException($"The model '{name}' cannot be read: {Sentences.Of(exception)}", exception);
         }
+    }
+
+    private sealed class DownloadReport(Action<double> report) : IProgress<HubProgress>
+    {
+        public void Report(HubProgress value) =>
+            report(value.TotalByteCount == 0 ? 1 : (double)value.DownloadedByteCount / value.TotalByteCount);
     }
 
     private sealed class LoadReport(Action<double> report) : IProgress<LoadProgress>

@@ -38,6 +38,17 @@ internal static class OptionFactory
             "a number of seconds above 0, up to 86400"),
     };
 
+    /// <summary>A number above 0, or nothing.</summary>
+    public static Option<double?> Positive(string name, string description) => new(name)
+    {
+        Description = description,
+        HelpName = "X",
+        CustomParser = result => Parse<double?>(result,
+            token => double.TryParse(token, NumberStyles.Float, CultureInfo.InvariantCulture, out double value)
+                && value > 0 && double.IsFinite(value) ? value : null,
+            "a number above 0, such as 1e-5"),
+    };
+
     /// <summary>A size in pixels, height first, or nothing.</summary>
     public static Option<ImageSize?> Size(string name, string description) => new(name)
     {

@@ -19,7 +19,7 @@ internal sealed class BenchReport(string name, PixioModel model, EncoderPlan pla
     [
         ("model", model.Name),
         ("device", model.Device),
-        ("input", $"{plan.Shape} (batch x height x width), float32"),
+        ("input", $"{plan.Shape} (batch x height x width), {RunStamp.NameOf(model.Precision)}"),
         ("runs", Text($"{measured.Seconds.Count}")),
         ("latency", Text(
             $"{1e3 * _median:F1} ms (10% below {1e3 * measured.Quantile(0.1):F1}, 90% below {1e3 * measured.Quantile(0.9):F1})")),
@@ -36,7 +36,7 @@ internal sealed class BenchReport(string name, PixioModel model, EncoderPlan pla
         json.WriteString("weights", model.Name);
         json.WriteBoolean("random_weights", model.IsRandom);
         json.WriteString("device", model.Device);
-        json.WriteString("precision", "float32");
+        json.WriteString("precision", RunStamp.NameOf(model.Precision));
         json.WriteString("pixio_version", PixioCommandLine.Version);
         json.WritePropertyName("input_shape");
         JsonText.WriteShape(json, [plan.Shape.Batch, model.Config.Channels, plan.Shape.Size.Height, plan.Shape.Size.Width]);

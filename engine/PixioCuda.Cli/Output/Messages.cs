@@ -5,6 +5,9 @@ namespace PixioCuda.Cli.Output;
 /// <summary>What a command says beside its data.</summary>
 internal sealed class Messages(CommandConsole console, bool isQuiet)
 {
+    // While a progress bar is drawn, lines go through it, so that they come to stand above.
+    private volatile Action<string>? _aboveBar;
+
     /// <summary>The option that every command has.</summary>
     public static Option<bool> QuietOption() => new("--quiet", "-q") { Description = "Only errors on standard error." };
 
@@ -12,20 +15,18 @@ internal sealed class Messages(CommandConsole console, bool isQuiet)
     public void Note(string text)
     {
         if (!isQuiet)
-            console.Error.WriteLine(text);
+            (_aboveBar ?? console.Error.WriteLine)(text);
     }
 
     /// <summary>Something that may make the result worthless.</summary>
-    public void Warn(string text)
-    {
-        if (!isQuiet)
-            console.Error.WriteLine($"pixio: warning: {text}");
-    }
+    public void Warn(string text) => Note($"pixio: warning: {text}");
 
     public void WarnOfRandomWeights(string name) =>
         Warn($"The weights are random ({name}): the features say nothing about a picture.");
 
     /// <summary>Does something long, with a progress bar where somebody looks; the work is told null where nobody does.</summary>
     public T WithProgress<T>(string description, Func<Action<double>?, T> work) =>
-        isQuiet || !console.ErrorIsTerminal ? work(null) : ProgressBar.Run(console.Error, description, work);
+        isQuiet || !console.ErrorIsTerminal
+            ? work(null)
+            : ProgressBar.Run(console.Error, description, work, aboveBar => _aboveBar = aboveBar);
 }

@@ -17,11 +17,14 @@ internal sealed class RunStamp
             ("model", modelName),
             ("weights", model.Name),
             ("recipe", model.Recipe.Id),
-            ("precision", "float32"),
+            ("precision", NameOf(model.Precision)),
             ("pixio_version", PixioCommandLine.Version),
         ];
         _facts = [("random_weights", model.IsRandom)];
     }
+
+    /// <summary>"float32", "bfloat16" or "float16".</summary>
+    public static string NameOf(PixioPrecision precision) => precision.ToString().ToLowerInvariant();
 
     /// <summary>Adds what only one command has.</summary>
     public RunStamp With(string name, string value)

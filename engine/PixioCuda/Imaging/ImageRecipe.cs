@@ -57,7 +57,7 @@ public sealed class ImageRecipe
     public static ImageRecipe Load(string modelFolder, int imageHeight, int imageWidth)
     {
         string path = Path.Combine(modelFolder, ConfigFileName);
-        return File.Exists(path) ? Parse(File.ReadAllBytes(path), path) : Hf(imageHeight, imageWidth);
+        return File.Exists(path) ? Parse(PreprocessorConfig.ReadFile(path), path) : Hf(imageHeight, imageWidth);
     }
 
     /// <summary>Reads the recipe <c>hf</c> from the text of a preprocessor_config.json. What it leaves out is what BitImageProcessor takes

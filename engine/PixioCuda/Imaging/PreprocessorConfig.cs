@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using PixioCuda.Weights;
 
 namespace PixioCuda.Imaging;
 
@@ -10,11 +11,48 @@ internal static class PreprocessorConfig
     private const int DefaultSize = 224;
     private const int MaxSide = 1 << 20;
 
+    // The published ones have less than 1 KB.
+    private const int MaxByteCount = 1 << 20;
+
+    /// <summary>The text of a file of bounded length.</summary>
+    /// <exception cref="ModelFormatException">The file is longer than any such file is.</exception>
+    public static byte[] ReadFile(string path)
+    {
+        using FileStream stream = File.OpenRead(path);
+        if (stream.Length > MaxByteCount)
+        {
+            throw new ModelFormatException(
+                $"The file {path} is {stream.Length} bytes long, which no {ImageRecipe.ConfigFileName} is. Is it the right file?");
+        }
+
+        byte[] json = new byte[stream.Length];
+        stream.ReadExactly(json);
+        return json;
+    }
+
+    /// <summary>What is published with the weights, for a model of any image size.</summary>
+    public static string Published(ImageSize size) => string.Create(CultureInfo.InvariantCulture, $$"""
+        {
+          "do_center_crop": false,
+          "do_convert_rgb": true,
+          "do_normalize": true,
+          "do_rescale": true,
+          "do_resize": true,
+          "image_mean": [0.485, 0.456, 0.406],
+          "image_processor_type": "BitImageProcessor",
+          "image_std": [0.229, 0.224, 0.225],
+          "resample": 3,
+          "rescale_factor": 0.00392156862745098,
+          "size": { "height": {{size.Height}}, "width": {{size.Width}} }
+        }
+
+        """);
+
     public static (ImageGeometry Geometry, PixelScale Scale) Parse(ReadOnlySpan<byte> json, string name)
     {
         try
         {
-            using JsonDocument document = JsonDocument.Parse(json.ToArray());
+            using JsonDocument document = StrictJson.ParseDocument(json.ToArray());
             return new Settings(document.RootElement, name).Read();
         }
         catch (JsonException exception)
@@ -30,7 +68,7 @@ internal static class PreprocessorConfig
             if (root.ValueKind != JsonValueKind.Object)
                 throw Wrong("it is not a JSON object");
             if (Find("image_processor_type") is { } type
-                && !(type.ValueKind == JsonValueKind.String && type.GetString()!.StartsWith("BitImageProcessor", StringComparison.Ordinal)))
+                && !(type.ValueKind == JsonValueKind.String && type.GetText().StartsWith("BitImageProcessor", StringComparison.Ordinal)))
             {
                 throw Wrong($"its image_processor_type is {type.GetRawText()}, and only BitImageProcessor is known");
             }

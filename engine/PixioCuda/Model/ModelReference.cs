@@ -1,19 +1,27 @@
 using System.Globalization;
+using PixioCuda.Hub;
 using PixioCuda.Weights;
 
 namespace PixioCuda;
 
-/// <summary>What a user means by a model: a checkpoint folder (or its safetensors file), or <c>random:PRESET[@SEED]</c>.</summary>
+/// <summary>What a user means by a model: a checkpoint folder, a file of weights, <c>owner/name[@revision]</c> on the hub, or
+/// <c>random:PRESET[@SEED]</c>.</summary>
 internal static class ModelReference
 {
     private const string RandomPrefix = "random:";
 
     /// <summary>Reads the config and opens the weights; no weight is read yet.</summary>
     /// <exception cref="ModelFormatException">There is no such model, or it is damaged.</exception>
-    public static OpenedModel Open(string model)
+    /// <exception cref="HubException">It is on the hub and cannot be had.</exception>
+    public static OpenedModel Open(string model, HubOptions? hub = null, CancellationToken cancellationToken = default)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(model);
-        return model.StartsWith(RandomPrefix, StringComparison.Ordinal) ? OpenRandom(model) : OpenCheckpoint(model);
+        if (model.StartsWith(RandomPrefix, StringComparison.Ordinal))
+            return OpenRandom(model);
+        // Nothing in there comes back to the caller's thread, so that waiting for it cannot lock that thread up.
+        if (PixioHub.IsHubModel(model))
+            model = PixioHub.DownloadAsync(model, hub, cancellationToken).GetAwaiter().GetResult();
+        return OpenCheckpoint(model);
     }
 
     private static OpenedModel OpenRandom(string model)
@@ -37,17 +45,29 @@ internal static class ModelReference
         if (!Directory.Exists(path) && !File.Exists(path))
         {
             throw new ModelFormatException(
-                $"There is no model at '{path}'. Give a checkpoint folder (config.json and model.safetensors), or random:PRESET for random weights, "
+                $"There is no model at '{path}'. Give a checkpoint folder (config.json and model.safetensors), a file of weights "
+                + "(.safetensors or .pth), owner/name for a model on the hub, or random:PRESET for random weights, "
                 + $"where PRESET is one of {string.Join(", ", PixioPresets.Names)}.");
         }
 
-        string folder = Directory.Exists(path) ? path : Path.GetDirectoryName(Path.GetFullPath(path))!;
-        string configPath = Path.Combine(folder, "config.json");
-        if (!File.Exists(configPath))
+        bool isFolder = Directory.Exists(path);
+        string folder = isFolder ? path : Path.GetDirectoryName(Path.GetFullPath(path))!;
+        string configPath = Path.Combine(folder, CheckpointFolder.ConfigFile);
+        bool hasConfig = File.Exists(configPath);
+        if (isFolder && !hasConfig)
             throw new ModelFormatException($"There is no config.json in '{folder}': it tells the encoder's size and belongs beside the weights.");
-        PixioConfig config = PixioConfigJson.Load(configPath);
-        string processorPath = Path.Combine(folder, "preprocessor_config.json");
-        return new OpenedModel(config, Checkpoint.Open(path), File.Exists(processorPath) ? processorPath : null);
+        PixioConfig? config = hasConfig ? PixioConfigJson.Load(configPath) : null;
+        string processorPath = Path.Combine(folder, CheckpointFolder.ProcessorFile);
+        ITensorSource source = Checkpoint.Open(path);
+        try
+        {
+            return new OpenedModel(config ?? PresetOfShapes.Find(source), source, File.Exists(processorPath) ? processorPath : null);
+        }
+        catch
+        {
+            source.Dispose();
+            throw;
+        }
     }
 }
 

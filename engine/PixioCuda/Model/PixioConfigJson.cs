@@ -1,4 +1,5 @@
 using System.Text.Json;
+using PixioCuda.Weights;
 
 namespace PixioCuda;
 
@@ -28,21 +29,16 @@ public static class PixioConfigJson
     /// <exception cref="ModelFormatException">As for <see cref="Load"/>.</exception>
     public static PixioConfig Parse(ReadOnlyMemory<byte> json, string source)
     {
-        JsonDocument document;
         try
         {
-            document = JsonDocument.Parse(json);
+            using JsonDocument document = StrictJson.ParseDocument(json);
+            return document.RootElement.ValueKind == JsonValueKind.Object
+                ? new Reader(document.RootElement, source).Read()
+                : throw new ModelFormatException($"{source} holds a JSON {document.RootElement.ValueKind}, but a config is an object.");
         }
         catch (JsonException exception)
         {
             throw new ModelFormatException($"{source} is not valid JSON: {exception.Message}", exception);
-        }
-
-        using (document)
-        {
-            if (document.RootElement.ValueKind != JsonValueKind.Object)
-                throw new ModelFormatException($"{source} holds a JSON {document.RootElement.ValueKind}, but a config is an object.");
-            return new Reader(document.RootElement, source).Read();
         }
     }
 
@@ -151,7 +147,7 @@ public static class PixioConfigJson
                 return;
             if (value.ValueKind != JsonValueKind.String)
                 _complaints.Add($"{name} must be text.");
-            else if (value.GetString() is string found && found != wanted)
+            else if (value.GetText() is string found && found != wanted)
                 _complaints.Add($"{name} is '{found}', but must be '{wanted}': {reason}.");
         }
 
@@ -227,10 +223,10 @@ public static class PixioConfigJson
             List<int> stages = [];
             foreach (JsonElement item in value.EnumerateArray())
             {
-                if (StageNames.TryParse(item.GetString()!, layers, out int stage))
+                if (StageNames.TryParse(item.GetText(), layers, out int stage))
                     stages.Add(stage);
                 else
-                    _complaints.Add(StageNames.Unknown(item.GetString()!, layers));
+                    _complaints.Add(StageNames.Unknown(item.GetText(), layers));
             }
 
             return [.. stages];

@@ -23,11 +23,14 @@ public sealed partial class PixioModel
 
     /// <summary>Loads a model.</summary>
     /// <param name="model">A checkpoint folder (<c>config.json</c>, <c>model.safetensors</c> or <c>model.safetensors.index.json</c> with its
-    /// shards, and optionally <c>preprocessor_config.json</c>), or <c>random:PRESET[@SEED]</c> for weights made from a seed.</param>
+    /// shards, and optionally <c>preprocessor_config.json</c>); a file of weights, safetensors or PyTorch's, whose config lies beside it
+    /// or is the preset of its shapes; <c>owner/name[@revision]</c> for a model on the Hugging Face hub, which is downloaded unless it is in
+    /// the cache; or <c>random:PRESET[@SEED]</c> for weights made from a seed.</param>
     /// <param name="options">Device, threads, decoder; null for the defaults.</param>
     /// <param name="progress">Told about every 16 MB, on the threads that load.</param>
     /// <param name="cancellationToken">Stops the loading; everything taken is freed.</param>
     /// <exception cref="ModelFormatException">There is no such model, or its config or weights cannot be used.</exception>
+    /// <exception cref="Hub.HubException">The model is on the hub and cannot be had.</exception>
     /// <exception cref="ArgumentException">An option is not valid.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public static PixioModel Load(
@@ -35,7 +38,7 @@ public sealed partial class PixioModel
     {
         options ??= new PixioModelOptions();
         DeviceChoice device = DeviceChoice.Of(options);
-        using OpenedModel opened = ModelReference.Open(model);
+        using OpenedModel opened = ModelReference.Open(model, options.Hub, cancellationToken);
         return Load(opened, options, device, progress, cancellationToken);
     }
 
@@ -47,7 +50,7 @@ public sealed partial class PixioModel
         ImageSize size = opened.Config.ImageSize;
         ImageRecipe recipe = options.Recipe switch
         {
-            ImageRecipe.HfName when opened.ProcessorConfigPath is string path => ImageRecipe.Parse(File.ReadAllBytes(path), path),
+            ImageRecipe.HfName when opened.ProcessorConfigPath is string path => ImageRecipe.Parse(PreprocessorConfig.ReadFile(path), path),
             ImageRecipe.HfName => ImageRecipe.Hf(size.Height, size.Width),
             ImageRecipe.MetaKnnName when size.Height == size.Width => ImageRecipe.MetaKnn(size.Height),
             ImageRecipe.MetaKnnName => throw new ArgumentException(

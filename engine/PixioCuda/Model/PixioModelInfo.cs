@@ -1,5 +1,6 @@
 using PixioCuda.Cpu;
 using PixioCuda.Graph;
+using PixioCuda.Hub;
 using PixioCuda.Weights;
 
 namespace PixioCuda;
@@ -38,10 +39,13 @@ public sealed class PixioModelInfo
     /// <summary>Reads a model's config and the headers of its weights, and checks that they belong together.</summary>
     /// <param name="model">As for
     /// <see cref="PixioModel.Load(string, PixioModelOptions?, IProgress{LoadProgress}?, CancellationToken)"/>.</param>
+    /// <param name="hub">How a model on the hub is found and downloaded; null for what the environment says.</param>
+    /// <param name="cancellationToken">Stops a download.</param>
     /// <exception cref="ModelFormatException">There is no such model, or its config or weights cannot be used.</exception>
-    public static PixioModelInfo Open(string model)
+    /// <exception cref="HubException">The model is on the hub and cannot be had.</exception>
+    public static PixioModelInfo Open(string model, HubOptions? hub = null, CancellationToken cancellationToken = default)
     {
-        using OpenedModel opened = ModelReference.Open(model);
+        using OpenedModel opened = ModelReference.Open(model, hub, cancellationToken);
         EncoderWeights.Bind(opened.Source, opened.Config);
         return new PixioModelInfo(opened);
     }

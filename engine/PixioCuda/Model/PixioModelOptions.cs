@@ -1,3 +1,4 @@
+using PixioCuda.Hub;
 using PixioCuda.Imaging;
 
 namespace PixioCuda;
@@ -32,6 +33,9 @@ public sealed record PixioModelOptions
 
     /// <summary>The size that pictures are resized to; null for what the recipe says.</summary>
     public ImageSize? Resize { get; init; }
+
+    /// <summary>How a model on the hub is found and downloaded; null for what the environment says.</summary>
+    public HubOptions? Hub { get; init; }
 
     /// <summary>The width of the vectors that the CPU kernels use (512, 256 or 128); null for the widest of this machine. For tests.</summary>
     internal int? VectorBits { get; init; }

@@ -4,69 +4,72 @@ using System.Text.Json;
 
 namespace PixioCuda.Weights;
 
-/// <summary>Writes a tensor source as a Hugging Face checkpoint: one model.safetensors, or shards and their index.</summary>
+/// <summary>Writes a tensor source as a Hugging Face checkpoint: one model.safetensors, or shards and their index. Memory is a few blocks,
+/// whatever the checkpoint's size.</summary>
 internal static class CheckpointWriter
 {
     /// <summary>What the published checkpoints keep a shard below.</summary>
     public const long DefaultShardBytes = 5_000_000_000;
 
-    private const int BlockElements = 1 << 20;
-
     /// <summary>Streams every tensor of a source into one file, which says so where the weights are random.</summary>
     /// <param name="source">Where the tensors come from.</param>
     /// <param name="path">What the file will be called; its folder must exist.</param>
-    /// <param name="dtype">How the tensors are stored.</param>
-    /// <param name="progress">Told the elements written so far.</param>
+    /// <param name="dtype">How the tensors are stored; null for what each is stored as in the source.</param>
+    /// <param name="progress">Told about every block.</param>
     /// <param name="cancellationToken">Stops between blocks; nothing of the file stays.</param>
+    /// <exception cref="ModelFormatException">A finite value is too large for the type.</exception>
     public static void Save(
-        ITensorSource source, string path, DType dtype, IProgress<long>? progress = null, CancellationToken cancellationToken = default)
-        => SaveTensors(source, [.. source.Tensors.Values], path, dtype, 0, progress, cancellationToken);
+        ITensorSource source, string path, DType? dtype, IProgress<CheckpointWriteProgress>? progress = null,
+        CancellationToken cancellationToken = default)
+    {
+        TensorInfo[] tensors = Typed(source, dtype);
+        SaveTensors(source, tensors, path, new Report(progress, tensors), cancellationToken);
+    }
 
     /// <summary>Streams every tensor of a source into a folder: into one file, or, where that would be too long, into shards
     /// with an index.</summary>
     /// <param name="source">Where the tensors come from.</param>
     /// <param name="folder">An existing folder.</param>
-    /// <param name="dtype">How the tensors are stored.</param>
+    /// <param name="dtype">How the tensors are stored; null for what each is stored as in the source.</param>
     /// <param name="shardBytes">What a file's tensors may take together; a tensor that takes more has a shard for itself.</param>
-    /// <param name="progress">Told the elements written so far.</param>
+    /// <param name="progress">Told about every block.</param>
     /// <param name="cancellationToken">Stops between blocks; shards that are complete stay, without an index.</param>
+    /// <exception cref="ModelFormatException">A finite value is too large for the type.</exception>
     public static void SaveFolder(
-        ITensorSource source, string folder, DType dtype, long shardBytes = DefaultShardBytes, IProgress<long>? progress = null,
-        CancellationToken cancellationToken = default)
+        ITensorSource source, string folder, DType? dtype, long shardBytes = DefaultShardBytes,
+        IProgress<CheckpointWriteProgress>? progress = null, CancellationToken cancellationToken = default)
     {
-        List<List<TensorInfo>> shards = Split(source, dtype, shardBytes);
+        TensorInfo[] tensors = Typed(source, dtype);
+        Report report = new(progress, tensors);
+        List<List<TensorInfo>> shards = Split(tensors, shardBytes);
         if (shards.Count <= 1)
         {
-            Save(source, Path.Combine(folder, Checkpoint.SingleFile), dtype, progress, cancellationToken);
+            SaveTensors(source, tensors, Path.Combine(folder, Checkpoint.SingleFile), report, cancellationToken);
             return;
         }
 
-        long written = 0;
         for (int index = 0; index < shards.Count; index++)
-        {
-            SaveTensors(
-                source, shards[index], Path.Combine(folder, ShardName(index, shards.Count)), dtype, written, progress, cancellationToken);
-            written += shards[index].Sum(tensor => tensor.ElementCount);
-        }
-
-        WriteIndex(shards, dtype, Path.Combine(folder, Checkpoint.IndexFile));
+            SaveTensors(source, shards[index], Path.Combine(folder, ShardName(index, shards.Count)), report, cancellationToken);
+        WriteIndex(shards, Path.Combine(folder, Checkpoint.IndexFile));
     }
 
-    private static List<List<TensorInfo>> Split(ITensorSource source, DType dtype, long shardBytes)
+    private static TensorInfo[] Typed(ITensorSource source, DType? dtype) =>
+        [.. source.Tensors.Values.Select(tensor => tensor with { DType = dtype ?? tensor.DType })];
+
+    private static List<List<TensorInfo>> Split(TensorInfo[] tensors, long shardBytes)
     {
         List<List<TensorInfo>> shards = [];
         long taken = 0;
-        foreach (TensorInfo tensor in source.Tensors.Values)
+        foreach (TensorInfo tensor in tensors)
         {
-            long byteCount = (tensor with { DType = dtype }).ByteCount();
-            if (shards.Count == 0 || taken + byteCount > shardBytes)
+            if (shards.Count == 0 || taken + tensor.ByteCount() > shardBytes)
             {
                 shards.Add([]);
                 taken = 0;
             }
 
             shards[^1].Add(tensor);
-            taken += byteCount;
+            taken += tensor.ByteCount();
         }
 
         return shards;
@@ -75,14 +78,14 @@ internal static class CheckpointWriter
     private static string ShardName(int index, int count) =>
         string.Create(CultureInfo.InvariantCulture, $"model-{index + 1:D5}-of-{count:D5}.safetensors");
 
-    private static void WriteIndex(List<List<TensorInfo>> shards, DType dtype, string path)
+    private static void WriteIndex(List<List<TensorInfo>> shards, string path)
     {
         ArrayBufferWriter<byte> buffer = new();
         using (Utf8JsonWriter json = new(buffer, new JsonWriterOptions { Indented = true }))
         {
             json.WriteStartObject();
             json.WriteStartObject("metadata");
-            json.WriteNumber("total_size", shards.SelectMany(shard => shard).Sum(tensor => (tensor with { DType = dtype }).ByteCount()));
+            json.WriteNumber("total_size", shards.SelectMany(shard => shard).Sum(tensor => tensor.ByteCount()));
             json.WriteEndObject();
             json.WriteStartObject("weight_map");
             for (int index = 0; index < shards.Count; index++)
@@ -101,36 +104,30 @@ internal static class CheckpointWriter
     }
 
     private static void SaveTensors(
-        ITensorSource source, IReadOnlyList<TensorInfo> tensors, string path, DType dtype, long written, IProgress<long>? progress,
-        CancellationToken cancellationToken)
+        ITensorSource source, IReadOnlyList<TensorInfo> tensors, string path, Report report, CancellationToken cancellationToken)
     {
         Dictionary<string, string> metadata = new() { [SafetensorsMetadata.Format] = SafetensorsMetadata.PyTorch };
         if (source.IsRandom)
             metadata[SafetensorsMetadata.RandomWeights] = source.Description;
-
-        float[] block = ArrayPool<float>.Shared.Rent(BlockElements);
-        try
+        using SafetensorsWriter writer = SafetensorsWriter.Create(path, tensors, metadata);
+        foreach (TensorBlock block in TensorBlocks.Read(source, tensors, cancellationToken))
         {
-            using SafetensorsWriter writer = SafetensorsWriter.Create(
-                path, tensors.Select(tensor => tensor with { DType = dtype }), metadata);
-            foreach (TensorInfo tensor in tensors)
-            {
-                for (long first = 0; first < tensor.ElementCount; first += BlockElements)
-                {
-                    cancellationToken.ThrowIfCancellationRequested();
-                    Span<float> values = block.AsSpan(0, (int)Math.Min(BlockElements, tensor.ElementCount - first));
-                    source.ReadFloats(tensor, first, values);
-                    writer.Append(tensor.Name, values);
-                    written += values.Length;
-                    progress?.Report(written);
-                }
-            }
-
-            writer.Complete();
+            writer.AppendStored(block.Tensor.Name, block.Bytes.Span);
+            report.Add(block.Bytes.Length);
         }
-        finally
+
+        writer.Complete();
+    }
+
+    private sealed class Report(IProgress<CheckpointWriteProgress>? progress, TensorInfo[] tensors)
+    {
+        private readonly long _total = tensors.Sum(tensor => tensor.ByteCount());
+        private long _written;
+
+        public void Add(int byteCount)
         {
-            ArrayPool<float>.Shared.Return(block);
+            _written += byteCount;
+            progress?.Report(new CheckpointWriteProgress(_written, _total));
         }
     }
 }

@@ -3,21 +3,22 @@ using PixioCuda.Graph;
 namespace PixioCuda.Weights;
 
 /// <summary>An encoder's weights by their place in it, resolved to the tensors of a checkpoint. What the encoder fuses (query, key and
-/// value) may be stored in several tensors, which are stacked along their first dimension.</summary>
+/// value) comes in several tensors, which are stacked along their first dimension.</summary>
 internal sealed class EncoderWeights
 {
     private readonly CheckpointBinding _binding;
 
     private EncoderWeights(CheckpointBinding binding) => _binding = binding;
 
-    public ITensorSource Source => _binding.Source;
+    /// <summary>The encoder's tensors by their Hugging Face names, whatever layout they are stored in.</summary>
+    public ITensorSource Source => _binding;
 
     /// <summary>Finds every weight of a config in a checkpoint.</summary>
     /// <exception cref="ModelFormatException">Tensors are missing, surplus or of other shapes; the message names all of them.</exception>
     public static EncoderWeights Bind(ITensorSource source, PixioConfig config) =>
         new(CheckpointBinding.Bind(source, HuggingFaceNames.EncoderTensors(config)));
 
-    /// <summary>The stored tensors of a weight, in the order in which they are stacked.</summary>
+    /// <summary>The tensors of a weight, in the order in which they are stacked.</summary>
     public IReadOnlyList<TensorInfo> Parts(WeightKey key) => [.. Names(key).Select(name => _binding.Tensors[name])];
 
     /// <summary>Reads rows of a weight that is seen as [rows, columns], converted to float32.</summary>

@@ -29,7 +29,8 @@ internal static class HuggingFaceNames
     public const string Fc2Weight = "mlp.fc2.weight";
     public const string Fc2Bias = "mlp.fc2.bias";
 
-    private const string LayerPrefix = "encoder.layer.";
+    /// <summary>What a block's names begin with, before the number of the block.</summary>
+    public const string LayerPrefix = "encoder.layer.";
 
     // What newer conversions write for LayerPrefix.
     private const string ShortLayerPrefix = "layers.";

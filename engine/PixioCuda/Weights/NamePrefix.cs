@@ -9,9 +9,12 @@ internal static class NamePrefix
     /// shortest.</summary>
     /// <param name="stored">The names that a checkpoint holds.</param>
     /// <param name="expected">The names that the encoder needs.</param>
+    /// <param name="spelling">Gives a stored name, without its prefix, in the spelling of the expected names.</param>
     /// <param name="description">The checkpoint, for messages.</param>
+    /// <returns>The prefix, and how many names are stored under it.</returns>
     /// <exception cref="ModelFormatException">Two prefixes hold a whole encoder each, so that the choice would be a guess.</exception>
-    public static string Find(IEnumerable<string> stored, IReadOnlySet<string> expected, string description)
+    public static (string Prefix, int Matches) Find(
+        IEnumerable<string> stored, IReadOnlySet<string> expected, CheckpointLayout.NameSpelling spelling, string description)
     {
         int longest = expected.Max(name => name.Length);
         Dictionary<string, int> matches = [];
@@ -20,7 +23,7 @@ internal static class NamePrefix
             // From the end of the name, and no further than an expected name reaches: a hostile name can be 100 MB of dots.
             for (int start = name.Length; start >= 0 && name.Length - start <= longest; start = PreviousStart(name, start))
             {
-                if (expected.Contains(HuggingFaceNames.Canonical(name.AsSpan(start))))
+                if (expected.Contains(spelling(name.AsSpan(start))))
                     CollectionsMarshal.GetValueRefOrAddDefault(matches, name[..start], out _)++;
             }
         }
@@ -36,11 +39,12 @@ internal static class NamePrefix
         }
 
         return matches.Count == 0
-            ? ""
+            ? ("", 0)
             : matches.OrderByDescending(match => match.Value)
                 .ThenBy(match => match.Key.Length)
                 .ThenBy(match => match.Key, StringComparer.Ordinal)
-                .First().Key;
+                .Select(match => (match.Key, match.Value))
+                .First();
     }
 
     // Parts of a name begin after a dot, the first one at 0.

@@ -62,7 +62,9 @@ public sealed class SafetensorsFile : ITensorSource
     public static SafetensorsFile Open(string path)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
-        SafeFileHandle file = File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete);
+        // Tensors are read nearly from end to end, and the system may read ahead accordingly.
+        SafeFileHandle file = File.OpenHandle(
+            path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, FileOptions.SequentialScan);
         try
         {
             return new SafetensorsFile(path, file, SafetensorsHeader.Read(file, path));

@@ -36,7 +36,7 @@ internal static class SafetensorsLayout
         if (entry.Begin > previousEnd)
             throw InvalidTensor($"leaves a hole: the bytes from {previousEnd} to {entry.Begin} belong to no tensor");
 
-        if (CountElements(entry.Shape) is not { } elements)
+        if (TensorShape.CountElements(entry.Shape) is not { } elements)
             throw InvalidTensor($"has the shape {MessageText.Shape(entry.Shape)}, whose product overflows");
         Int128 bits = (Int128)elements * SafetensorsDType.BitsPerElement(entry.DTypeName);
         if (bits % 8 != 0)
@@ -57,19 +57,5 @@ internal static class SafetensorsLayout
             => SafetensorsHeader.Invalid(path,
                 $"its tensor {MessageText.Quote(entry.Name)} ({entry.DTypeName}, bytes {entry.Begin} to {entry.End}) {what}",
                 endOfSentence: endOfSentence);
-    }
-
-    private static long? CountElements(long[] shape)
-    {
-        long product = 1;
-        foreach (long dimension in shape)
-        {
-            Int128 wide = (Int128)product * dimension;
-            if (wide > long.MaxValue)
-                return null;
-            product = (long)wide;
-        }
-
-        return product;
     }
 }

@@ -59,29 +59,47 @@ public sealed class SafetensorsWriter : IDisposable
     /// <exception cref="ArgumentException">It is another tensor's turn, or the tensor takes fewer values.</exception>
     public void Append(string name, ReadOnlySpan<float> values)
     {
+        if (Turn(name, values.Length) is not TensorInfo tensor)
+            return;
+        _writer.Append(tensor.DType, values);
+        _written += values.Length;
+    }
+
+    /// <summary>Appends elements that already are what the tensor stores.</summary>
+    /// <param name="name">As for <see cref="Append"/>.</param>
+    /// <param name="elements">A whole number of elements, little-endian.</param>
+    internal void AppendStored(string name, ReadOnlySpan<byte> elements)
+    {
+        SkipFullTensors();
+        int elementBytes = _current < _tensors.Length ? _tensors[_current].DType.ElementBytes() : 1;
+        int count = elements.Length / elementBytes;
+        if (Turn(name, count) is null)
+            return;
+        _file.Append(elements[..(count * elementBytes)]);
+        _written += count;
+    }
+
+    /// <summary>The tensor that some more elements belong to; null where there is nothing to write.</summary>
+    private TensorInfo? Turn(string name, int count)
+    {
         SkipFullTensors();
         if (_current == _tensors.Length || _tensors[_current].Name != name)
         {
             // An empty block for an empty tensor is what a loop over the tensors gives; it has nothing to write.
-            if (values.IsEmpty && _tensors.Any(tensor => tensor.Name == name && tensor.ElementCount == 0))
-                return;
+            if (count == 0 && _tensors.Any(tensor => tensor.Name == name && tensor.ElementCount == 0))
+                return null;
             string turn = _current == _tensors.Length
                 ? "every tensor is complete"
                 : $"it is the turn of {MessageText.Quote(_tensors[_current].Name)}";
             throw new ArgumentException($"Cannot append to the tensor {MessageText.Quote(name)}: {turn}.", nameof(name));
         }
 
-        TensorInfo tensor = _tensors[_current];
-        if (values.Length > tensor.ElementCount - _written)
-        {
-            throw new ArgumentException(
-                $"Cannot append {values.Length} values to the tensor {MessageText.Quote(name)}: "
-                + $"it takes {tensor.ElementCount - _written} more.",
-                nameof(values));
-        }
-
-        _writer.Append(tensor.DType, values);
-        _written += values.Length;
+        TensorInfo current = _tensors[_current];
+        return count <= current.ElementCount - _written
+            ? current
+            : throw new ArgumentException(
+                $"Cannot append {count} values to the tensor {MessageText.Quote(name)}: it takes {current.ElementCount - _written} more.",
+                nameof(count));
     }
 
     /// <summary>Flushes the file to the disk and gives it its name.</summary>

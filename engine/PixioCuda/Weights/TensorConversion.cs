@@ -47,11 +47,45 @@ internal static class TensorConversion
                 NarrowToBFloat16(source, MemoryMarshal.Cast<byte, ushort>(destination));
                 break;
             default:
-                Span<Half> halves = MemoryMarshal.Cast<byte, Half>(destination);
-                for (int i = 0; i < source.Length; i++)
-                    halves[i] = (Half)source[i];
+                NarrowToFloat16(source, MemoryMarshal.Cast<byte, ushort>(destination));
                 break;
         }
+    }
+
+    /// <summary>The index of the first finite value that narrowing would make infinite, or -1 where there is none.</summary>
+    /// <param name="dtype">What to store.</param>
+    /// <param name="source">The values.</param>
+    public static int FindOverflow(DType dtype, ReadOnlySpan<float> source)
+    {
+        // What is half a unit beyond the largest finite value, or more, is rounded to infinity.
+        float limit = dtype switch
+        {
+            DType.F16 => 65520f,
+            DType.BF16 => BitConverter.UInt32BitsToSingle(0x7F7F_8000),
+            _ => float.PositiveInfinity,
+        };
+        int i = 0;
+        if (Vector.IsHardwareAccelerated)
+        {
+            ref float values = ref MemoryMarshal.GetReference(source);
+            for (; i <= source.Length - Vector<float>.Count; i += Vector<float>.Count)
+            {
+                var magnitude = Vector.Abs(Vector.LoadUnsafe(ref values, (nuint)i));
+                Vector<int> isOver = Vector.GreaterThanOrEqual(magnitude, new Vector<float>(limit))
+                    & Vector.LessThan(magnitude, new Vector<float>(float.PositiveInfinity));
+                if (isOver != Vector<int>.Zero)
+                    break;
+            }
+        }
+
+        for (; i < source.Length; i++)
+        {
+            float magnitude = MathF.Abs(source[i]);
+            if (magnitude >= limit && magnitude < float.PositiveInfinity)
+                return i;
+        }
+
+        return -1;
     }
 
     private static void CheckLengths(DType dtype, int byteCount, int elementCount)
@@ -110,13 +144,65 @@ internal static class TensorConversion
 
     private static void NarrowToBFloat16(ReadOnlySpan<float> source, Span<ushort> destination)
     {
-        for (int i = 0; i < source.Length; i++)
+        ref float from = ref MemoryMarshal.GetReference(source);
+        ref ushort to = ref MemoryMarshal.GetReference(destination);
+        int i = 0;
+        for (; i <= source.Length - Vector<ushort>.Count; i += Vector<ushort>.Count)
         {
-            uint bits = BitConverter.SingleToUInt32Bits(source[i]);
-            // Adding just under half a unit, and one more where the kept part is odd, carries exactly when rounding goes up. A NaN must
-            // not carry into an infinity: it is cut off and made quiet.
-            uint rounded = bits + 0x7FFF + ((bits >> 16) & 1);
-            destination[i] = (ushort)((bits & 0x7FFF_FFFF) > 0x7F80_0000 ? (bits >> 16) | 0x40 : rounded >> 16);
+            Vector<uint> low = NarrowToBFloat16(Vector.LoadUnsafe(ref from, (nuint)i));
+            Vector<uint> high = NarrowToBFloat16(Vector.LoadUnsafe(ref from, (nuint)(i + Vector<float>.Count)));
+            Vector.Narrow(low, high).StoreUnsafe(ref to, (nuint)i);
         }
+
+        for (; i < source.Length; i++)
+            destination[i] = (ushort)NarrowToBFloat16(new Vector<float>(source[i]))[0];
+    }
+
+    /// <summary>The bits of a bfloat16, one to a lane.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector<uint> NarrowToBFloat16(Vector<float> values)
+    {
+        var bits = Vector.AsVectorUInt32(values);
+        // Adding just under half a unit, and one more where the kept part is odd, carries exactly when rounding goes up. A NaN must
+        // not carry into an infinity: it is cut off and made quiet.
+        Vector<uint> rounded = bits + new Vector<uint>(0x7FFF) + ((bits >>> 16) & Vector<uint>.One);
+        Vector<uint> isNaN = Vector.GreaterThan(bits & new Vector<uint>(0x7FFF_FFFF), new Vector<uint>(0x7F80_0000));
+        return Vector.ConditionalSelect(isNaN, bits | new Vector<uint>(0x0040_0000), rounded) >>> 16;
+    }
+
+    private static void NarrowToFloat16(ReadOnlySpan<float> source, Span<ushort> destination)
+    {
+        ref float from = ref MemoryMarshal.GetReference(source);
+        ref ushort to = ref MemoryMarshal.GetReference(destination);
+        int i = 0;
+        for (; i <= source.Length - Vector<ushort>.Count; i += Vector<ushort>.Count)
+        {
+            Vector<uint> low = NarrowToFloat16(Vector.LoadUnsafe(ref from, (nuint)i));
+            Vector<uint> high = NarrowToFloat16(Vector.LoadUnsafe(ref from, (nuint)(i + Vector<float>.Count)));
+            Vector.Narrow(low, high).StoreUnsafe(ref to, (nuint)i);
+        }
+
+        for (; i < source.Length; i++)
+            destination[i] = (ushort)NarrowToFloat16(new Vector<float>(source[i]))[0];
+    }
+
+    /// <summary>The bits of a binary16, one to a lane: rounded as above at bit 13 with the exponent moved to its new bias; below 2^-14,
+    /// where halves have a fixed spacing of 2^-24, by adding 0.5, whose last bit is just that; above the largest value,
+    /// infinity.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector<uint> NarrowToFloat16(Vector<float> values)
+    {
+        var bits = Vector.AsVectorUInt32(values);
+        Vector<uint> magnitude = bits & new Vector<uint>(0x7FFF_FFFF);
+        Vector<uint> sign = (bits ^ magnitude) >>> 16;
+        // 0xC800_0000 is minus (127 - 15) in the exponent's place.
+        Vector<uint> normal = (magnitude + new Vector<uint>(0xC800_0FFF) + ((magnitude >>> 13) & Vector<uint>.One)) >>> 13;
+        normal = Vector.ConditionalSelect(
+            Vector.LessThan(magnitude, new Vector<uint>(0x4780_0000)), normal, new Vector<uint>(0x7C00));
+        Vector<float> raised = Vector.AsVectorSingle(magnitude) + new Vector<float>(0.5f);
+        Vector<uint> small = Vector.AsVectorUInt32(raised) - new Vector<uint>(0x3F00_0000);
+        Vector<uint> finite = Vector.ConditionalSelect(Vector.LessThan(magnitude, new Vector<uint>(0x3880_0000)), small, normal);
+        Vector<uint> isNaN = Vector.GreaterThan(magnitude, new Vector<uint>(0x7F80_0000));
+        return Vector.ConditionalSelect(isNaN, new Vector<uint>(0x7E00), finite) | sign;
     }
 }

@@ -27,6 +27,10 @@ public class UsageTests
         { "info random:vitb16 --shape 1x2x3x4", "BATCHxHEIGHTxWIDTH" },
         { "info random:vitb16 --shape 250x256", "240x256 and 256x256" },
         { "synth vitb17 folder", "vitb16" },
+        { "verify random:vitb16 --image a.png --against b.safetensors", "not both" },
+        { "verify random:vitb16 --tolerance 1e-3", "--against" },
+        { "verify random:vitb16 --against b.safetensors --tolerance -1", "above 0" },
+        { "verify random:vitb16 --published", "--image" },
         { "bench --iterations 3 --seconds 3", "not both" },
         { "show x.png --model random:vitb16 --output x.jpg", ".png" },
     };
@@ -53,6 +57,11 @@ public class UsageTests
     [InlineData("embed {0} --model {1}", "{cat}", "{images}")]
     [InlineData("show {0} --model {1} --output never-written.png", "{bad}", "{tiny}")]
     [InlineData("info {1}", "", "{odd-config}")]
+    [InlineData("info {1}", "", "owner/name@../up")]
+    [InlineData("verify {1} --image {0}", "no-such.png", "{tiny}")]
+    [InlineData("verify {1} --against {0}", "no-such.safetensors", "{tiny}")]
+    [InlineData("verify {1} --against {0}", "{cat}", "{tiny}")]
+    [InlineData("verify {1}", "", "no-such-model")]
     public void Bad_input_gives_one_line_and_exit_code_3(string commandLine, string picture, string model)
     {
         string[] args = [.. commandLine.Split(' ').Select(word => word switch
@@ -82,6 +91,7 @@ public class UsageTests
     [InlineData("features")]
     [InlineData("show")]
     [InlineData("info")]
+    [InlineData("verify")]
     [InlineData("synth")]
     [InlineData("bench")]
     [InlineData("")]
@@ -97,7 +107,7 @@ public class UsageTests
     [Fact]
     public void Every_option_in_an_example_is_an_option_of_its_command()
     {
-        foreach (string command in new[] { "embed", "features", "show", "info", "synth", "bench" })
+        foreach (string command in new[] { "embed", "features", "show", "info", "convert", "verify", "synth", "bench", "kernels" })
         {
             string[] parts = PixioRun.Of(command, "--help").Out.Split("Examples:");
             string[] examples = [.. parts[1].Split('\n').Where(line => line.Contains($"pixio {command}", StringComparison.Ordinal))];

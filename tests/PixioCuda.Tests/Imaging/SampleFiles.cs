@@ -46,7 +46,7 @@ internal static class SampleFiles
         BinaryPrimitives.WriteInt32BigEndian(chunk, payload.Length);
         Encoding.ASCII.GetBytes(type, chunk.AsSpan(4));
         payload.CopyTo(chunk.AsSpan(8));
-        BinaryPrimitives.WriteUInt32BigEndian(chunk.AsSpan(8 + payload.Length), Crc32(chunk.AsSpan(4, 4 + payload.Length)));
+        BinaryPrimitives.WriteUInt32BigEndian(chunk.AsSpan(8 + payload.Length), SampleChecksum.Crc32(chunk.AsSpan(4, 4 + payload.Length)));
         return chunk;
     }
 
@@ -59,7 +59,7 @@ internal static class SampleFiles
             if (position + 12 + length > png.Length)
                 return;
             Span<byte> chunk = png.Slice((int)position, 12 + (int)length);
-            BinaryPrimitives.WriteUInt32BigEndian(chunk[^4..], Crc32(chunk[4..^4]));
+            BinaryPrimitives.WriteUInt32BigEndian(chunk[^4..], SampleChecksum.Crc32(chunk[4..^4]));
             position += 12 + length;
         }
     }
@@ -175,18 +175,5 @@ internal static class SampleFiles
         foreach (byte[] part in parts)
             all.AddRange(part);
         return [.. all];
-    }
-
-    private static uint Crc32(ReadOnlySpan<byte> bytes)
-    {
-        uint crc = uint.MaxValue;
-        foreach (byte value in bytes)
-        {
-            crc ^= value;
-            for (int bit = 0; bit < 8; bit++)
-                crc = (crc & 1) != 0 ? 0xEDB88320 ^ crc >> 1 : crc >> 1;
-        }
-
-        return ~crc;
     }
 }

@@ -73,6 +73,20 @@ public sealed class CheckpointTests : IDisposable
     }
 
     [Fact]
+    public void Shards_may_be_links_as_a_download_cache_keeps_them()
+    {
+        Directory.CreateDirectory(_folder.File("blobs"));
+        Directory.CreateDirectory(_folder.File("snapshot"));
+        WriteShard("blobs/0a", "a");
+        System.IO.File.CreateSymbolicLink(_folder.File("snapshot/one.safetensors"), "../blobs/0a");
+        WriteIndex("""{"weight_map":{"a":"one.safetensors"}}""", "snapshot/model.safetensors.index.json");
+
+        using ITensorSource source = Checkpoint.Open(_folder.File("snapshot"));
+
+        Assert.Equal(["a"], source.Tensors.Keys);
+    }
+
+    [Fact]
     public void A_tensor_that_its_shard_does_not_hold_and_one_that_the_index_does_not_know_are_both_named()
     {
         WriteShard("one.safetensors", "a", "extra");
@@ -193,7 +207,8 @@ public sealed class CheckpointTests : IDisposable
         _folder.Write(name, File($"{{{string.Join(",", entries)}}}", 4 * tensors.Length));
     }
 
-    private void WriteIndex(string json) => System.IO.File.WriteAllText(_folder.File("model.safetensors.index.json"), json);
+    private void WriteIndex(string json, string name = "model.safetensors.index.json") =>
+        System.IO.File.WriteAllText(_folder.File(name), json);
 
     private static void AssertRefused(string path, params ReadOnlySpan<string> sentences)
     {

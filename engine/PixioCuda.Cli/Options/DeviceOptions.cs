@@ -1,0 +1,50 @@
+using System.CommandLine;
+
+namespace PixioCuda.Cli.Options;
+
+/// <summary>What a model runs on.</summary>
+internal sealed class DeviceOptions
+{
+    private static readonly Dictionary<string, PixioPrecision> Precisions = new()
+    {
+        ["bf16"] = PixioPrecision.BFloat16,
+        ["fp16"] = PixioPrecision.Float16,
+        ["fp32"] = PixioPrecision.Float32,
+    };
+
+    private readonly Option<string> _device = new("--device")
+    {
+        Description = "What runs the model: auto, cpu, cuda, cuda:N or a GPU's UUID.",
+        HelpName = "DEVICE",
+        DefaultValueFactory = _ => "auto",
+    };
+
+    private readonly Option<string?> _precision = new("--precision")
+    {
+        Description = $"What is computed in: {string.Join(", ", Precisions.Keys)} [default: bf16 on CUDA, fp32 on the CPU].",
+        HelpName = string.Join('|', Precisions.Keys),
+    };
+
+    private readonly Option<long?> _threads = OptionFactory.WholeNumber(
+        "--threads", "Threads of the CPU [default: one on every core].", 1, 1024);
+
+    public DeviceOptions(Command command)
+    {
+        command.Add(_device);
+        command.Add(_precision);
+        command.Add(_threads);
+    }
+
+    public int? Threads(ParseResult parsed) => (int?)parsed.GetValue(_threads);
+
+    /// <summary>The library's options, as far as they are those of this class.</summary>
+    public PixioModelOptions Read(ParseResult parsed) => new()
+    {
+        Device = parsed.GetValue(_device)!,
+        Precision = parsed.GetValue(_precision) is string name ? PrecisionOf(name) : null,
+        Threads = Threads(parsed),
+    };
+
+    private static PixioPrecision PrecisionOf(string name) => Precisions.TryGetValue(name, out PixioPrecision precision)
+        ? precision : throw new UsageException($"--precision takes one of {string.Join(", ", Precisions.Keys)}, not '{name}'.");
+}
