@@ -4,7 +4,7 @@ CLI := engine/PixioCuda.Cli/bin/$(CONFIGURATION)/net10.0/pixio
 SAMPLE := tests/data/images/cat.png
 MODEL ?= random:vitb16
 
-.PHONY: build run test test-fast bench format lint clean
+.PHONY: build run test test-fast mutate bench format lint clean
 
 # Leaves the command at bin/pixio.
 build:
@@ -25,6 +25,11 @@ test: build
 # Without the full-width models: half a minute instead of a few.
 test-fast: build
 	@tests/run.sh -trait- "Category=Full width"
+
+# Takes away each barrier, wait, fence, commit and tail mask of the kernels in turn; their tests must notice, or tests/mutants.json say why not.
+mutate: build
+	tests/PixioCuda.Cuda.Tests/bin/$(CONFIGURATION)/net10.0/PixioCuda.Cuda.Tests -noColor -showLiveOutput -explicit only \
+	  -class PixioCuda.Cuda.Tests.MutationTests
 
 # A short job of every benchmark and one table; results are checked before they are measured.
 bench: build
