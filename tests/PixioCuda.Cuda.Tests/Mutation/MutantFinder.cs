@@ -60,9 +60,17 @@ internal static partial class MutantFinder
         {
             int start = BeginningOfOperand(code, match.Index);
             bool isCompileTime = code[(code.LastIndexOf('\n', start) + 1)..start].Contains("constexpr", StringComparison.Ordinal);
-            if (!isCompileTime)
+            if (!isCompileTime && !IsExtreme(code[start..match.Index], code.AsSpan(match.Index + match.Length)))
                 yield return (start, match.Index - start);
         }
+    }
+
+    // "a < b ? a : b" is a minimum or a maximum, and masks nothing.
+    private static bool IsExtreme(string condition, ReadOnlySpan<char> arms)
+    {
+        string[] operands = Comparison().Split(condition);
+        return operands.Length == 2 && (arms.StartsWith($"{operands[0]} : {operands[1]}", StringComparison.Ordinal)
+            || arms.StartsWith($"{operands[1]} : {operands[0]}", StringComparison.Ordinal));
     }
 
     // Back to what opens the expression: a bracket, a comma, an assignment, a return.

@@ -7,7 +7,7 @@ internal static partial class MutantSources
 {
     private static readonly string Folder = Path.Combine(Repository.Root, "kernels");
 
-    /// <summary>Of all sources, in the order of their names. A comparison of numbers that a file fixes itself has no tail to mask.</summary>
+    /// <summary>Of all sources, in the order of their names.</summary>
     public static IReadOnlyList<Mutant> All()
         => [.. Files().Order(StringComparer.Ordinal).SelectMany(path => MutantFinder.Find(Path.GetFileName(path), File.ReadAllText(path)))];
 

@@ -37,6 +37,7 @@ public sealed class MutationTests(ITestOutputHelper output)
                 if (is_row && column + 1 < kColumns) x = row >= args.rows ? 0 : load(y < z ? 1 : 2);
                 if constexpr (kA < kB) warp_sync();
                 for (u32 i = 0; i < n; i++) cp_async_commit();
+                return a < b ? a : b;
             }
             """;
         Assert.Equal(
