@@ -4,7 +4,7 @@ CLI := engine/PixioCuda.Cli/bin/$(CONFIGURATION)/net10.0/pixio
 SAMPLE := tests/data/images/cat.png
 MODEL ?= random:vitb16
 
-.PHONY: build run test test-fast fuzz bench bench-hub format lint clean
+.PHONY: build run test test-fast fuzz mutate bench bench-hub format lint clean
 
 # Leaves the command at bin/pixio.
 build:
@@ -29,6 +29,11 @@ test-fast: build
 # Every parser of foreign bytes against 100,000 damaged files (make test: 5,000); a few minutes.
 fuzz: build
 	@PIXIO_FUZZ_MUTANTS=100000 tests/run.sh -trait "Category=Fuzz"
+
+# Takes away each barrier, wait, fence, commit and tail mask of the kernels in turn; their tests must notice, or tests/mutants.json say why not.
+mutate: build
+	tests/PixioCuda.Cuda.Tests/bin/$(CONFIGURATION)/net10.0/PixioCuda.Cuda.Tests -noColor -showLiveOutput -explicit only \
+	  -class PixioCuda.Cuda.Tests.MutationTests
 
 # A short job of every benchmark and one table; results are checked before they are measured.
 bench: build

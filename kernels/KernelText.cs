@@ -37,6 +37,13 @@ internal static partial class KernelText
         return reader.ReadToEnd();
     });
 
+    /// <summary>Puts another text in a source's place, for this process: for the tests that take barriers away. Nothing in the product calls it.</summary>
+    internal static void Replace(string file, string text)
+    {
+        Files[file] = text;
+        Includes.Clear();
+    }
+
     private static IReadOnlyList<KernelInclude> Reachable(string file)
     {
         SortedDictionary<string, string> found = new(StringComparer.Ordinal);

@@ -1,0 +1,40 @@
+using System.Text.RegularExpressions;
+
+namespace PixioCuda.Cuda.Tests;
+
+/// <summary>The device sources of the repository, the mutants of them, and the test classes that have to kill these.</summary>
+internal static partial class MutantSources
+{
+    private static readonly string Folder = Path.Combine(Repository.Root, "kernels");
+
+    /// <summary>Of all sources, in the order of their names.</summary>
+    public static IReadOnlyList<Mutant> All()
+        => [.. Files().Order(StringComparer.Ordinal).SelectMany(path => MutantFinder.Find(Path.GetFileName(path), File.ReadAllText(path)))];
+
+    /// <summary>The test classes of the kernels in which a source takes part: for kernels/layer_norm those called LayerNorm..KernelTests.</summary>
+    public static IReadOnlyList<string> TestClassesOf(string file)
+    {
+        HashSet<string> folders = [.. Files().Where(path => path.EndsWith(".cu", StringComparison.Ordinal))
+            .Where(path => Path.GetFileName(path) == file || Includes(path, file)).Select(path => Path.GetFileName(Path.GetDirectoryName(path)!))];
+        IEnumerable<string> prefixes = folders.Select(folder => string.Concat(folder.Split('_').Select(word => char.ToUpperInvariant(word[0]) + word[1..])));
+        return [.. typeof(MutantSources).Assembly.GetTypes()
+            .Where(type => type.Name.EndsWith("KernelTests", StringComparison.Ordinal)
+                && prefixes.Any(prefix => type.Name.StartsWith(prefix, StringComparison.Ordinal)))
+            .Select(type => type.FullName!).Order(StringComparer.Ordinal)];
+    }
+
+    private static IEnumerable<string> Files() => Directory.EnumerateFiles(Folder, "*.cu*", SearchOption.AllDirectories)
+        .Where(path => !path.Contains("/obj/", StringComparison.Ordinal) && !path.Contains("/bin/", StringComparison.Ordinal));
+
+    private static bool Includes(string path, string file)
+    {
+        HashSet<string> seen = [];
+        return Visit(File.ReadAllText(path));
+
+        bool Visit(string text) => IncludeLine().Matches(text).Select(match => match.Groups[1].Value).Any(name => seen.Add(name)
+            && (name == file || (Path.Combine(Folder, "include", name) is string header && File.Exists(header) && Visit(File.ReadAllText(header)))));
+    }
+
+    [GeneratedRegex("^#include \"([^\"]+)\"", RegexOptions.Multiline)]
+    private static partial Regex IncludeLine();
+}
