@@ -37,8 +37,9 @@ internal abstract class ContextChildHandle : SafeHandle
         bool released = true;
         if (handle != 0)
         {
-            CUresult result = CudaDriverApi.cuCtxSetCurrent(_context.DangerousGetHandle());
-            released = result == CUresult.CUDA_SUCCESS && Destroy(handle) == CUresult.CUDA_SUCCESS;
+            // If it cannot be made current it may be so already: destroying is tried in any case.
+            _ = CudaDriverApi.cuCtxSetCurrent(_context.DangerousGetHandle());
+            released = Destroy(handle) == CUresult.CUDA_SUCCESS;
         }
 
         _context.DangerousRelease();
