@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace PixioCuda.Interop;
 
 /// <summary>
-/// Something that lives in a context and keeps it alive. It holds its context from before the driver makes the thing until after the thing is
-/// destroyed, so that no failure in between leaks either.
+/// Something that lives in a context and keeps it alive. It holds its context from before the driver makes the thing until after the thing
+/// is destroyed, so that no failure in between leaks either.
 /// </summary>
 internal abstract class ContextChildHandle : SafeHandle
 {
