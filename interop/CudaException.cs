@@ -1,6 +1,7 @@
 namespace PixioCuda.Interop;
 
-/// <summary>A function of the CUDA driver failed. The message is a whole sentence: what failed, on which device, why, and what to do.</summary>
+/// <summary>A function of the CUDA driver failed. The message is a whole sentence: what failed, on which device, why, and what to
+/// do.</summary>
 internal sealed class CudaException : Exception
 {
     public CudaException(CUresult result, string function, string message, Exception? innerException = null)

@@ -3,7 +3,8 @@ namespace PixioCuda.Interop;
 /// <summary>Kernels.</summary>
 internal sealed unsafe partial class GpuDevice
 {
-    /// <summary>Fetches a kernel from the cache, or compiles it, and loads it; the same object for the same source and configuration.</summary>
+    /// <summary>Fetches a kernel from the cache, or compiles it, and loads it; the same object for the same source and
+    /// configuration.</summary>
     /// <inheritdoc cref="KernelLoader.Load(KernelSource)" path="/exception"/>
     public LoadedKernel LoadKernel(KernelSource source)
     {
@@ -62,13 +63,15 @@ internal sealed unsafe partial class GpuDevice
         };
         fixed (TArgs* argument = &args)
         {
-            // One pointer for each parameter; the packed buffer would place a tensor map at its C offset, where the kernel does not look for it.
+            // One pointer for each parameter; the packed buffer would place a tensor map at its C offset, where the kernel does not look
+            // for it.
             void* parameter = argument;
             CUresult result = CudaDriverApi.cuLaunchKernelEx(&launch, kernel.Function, &parameter, null);
             if (result != CUresult.CUDA_SUCCESS)
             {
                 throw _context.Failure(result, nameof(CudaDriverApi.cuLaunchKernelEx),
-                    $"Launching the kernel {kernel.Source.Title} with grid {config.Grid}, block {config.Block}, {config.SharedBytes} bytes of shared memory");
+                    $"Launching the kernel {kernel.Source.Title} with grid {config.Grid}, block {config.Block}, "
+                    + $"{config.SharedBytes} bytes of shared memory");
             }
         }
     }

@@ -17,7 +17,8 @@ internal sealed unsafe partial class GpuDevice
     public PinnedMemory<T> AllocatePinned<T>(long count)
         where T : unmanaged => new(Allocations.Pinned(_context, MemoryRange.Bytes<T>(count)), count);
 
-    /// <summary>Copies pinned memory to the device; the host does not wait. The pinned memory is read when the stream comes to it.</summary>
+    /// <summary>Copies pinned memory to the device; the host does not wait. The pinned memory is read when the stream comes to
+    /// it.</summary>
     /// <param name="stream">Whose work this becomes.</param>
     /// <param name="source">Where from.</param>
     /// <param name="sourceStart">The first element to copy.</param>
@@ -113,7 +114,8 @@ internal sealed unsafe partial class GpuDevice
             CudaDriverApi.cuMemsetD8Async(destination.Address, value, Size<T>(count), lease.Value), nameof(CudaDriverApi.cuMemsetD8Async));
     }
 
-    /// <summary>Copies to the beginning of a device memory and waits. For tests and small data: it goes through a small pinned buffer.</summary>
+    /// <summary>Copies to the beginning of a device memory and waits. For tests and small data: it goes through a small pinned
+    /// buffer.</summary>
     public void Upload<T>(DeviceMemory<T> destination, ReadOnlySpan<T> source)
         where T : unmanaged
     {
@@ -121,7 +123,8 @@ internal sealed unsafe partial class GpuDevice
         UploadBytes(destination.Pointer.Address, source);
     }
 
-    /// <summary>Copies from the beginning of a device memory and waits. For tests and small data: it goes through a small pinned buffer.</summary>
+    /// <summary>Copies from the beginning of a device memory and waits. For tests and small data: it goes through a small pinned
+    /// buffer.</summary>
     public void Download<T>(DeviceMemory<T> source, Span<T> destination)
         where T : unmanaged
     {

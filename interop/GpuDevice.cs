@@ -64,7 +64,8 @@ internal sealed partial class GpuDevice : IDisposable
     /// <param name="timing">Whether it takes the time, which costs a little.</param>
     public GpuEvent CreateEvent(bool timing = false) => new(_context, timing);
 
-    /// <summary>Lets go of the kernels and of the context; what else was made on the device keeps the context until it is disposed too.</summary>
+    /// <summary>Lets go of the kernels and of the context; what else was made on the device keeps the context until it is disposed
+    /// too.</summary>
     public void Dispose()
     {
         _kernels.Dispose();

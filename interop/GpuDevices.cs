@@ -24,7 +24,8 @@ internal static unsafe class GpuDevices
         ArgumentException.ThrowIfNullOrEmpty(id);
         IReadOnlyList<GpuDeviceInfo> devices = List();
         if (id.StartsWith("GPU-", StringComparison.OrdinalIgnoreCase))
-            return devices.FirstOrDefault(device => device.Uuid.Equals(id, StringComparison.OrdinalIgnoreCase)) ?? throw Unknown(id, devices);
+            return devices.FirstOrDefault(device => device.Uuid.Equals(id, StringComparison.OrdinalIgnoreCase))
+                ?? throw Unknown(id, devices);
 
         int ordinal = 0;
         bool named = id == "cuda" || (id.StartsWith("cuda:", StringComparison.Ordinal)
@@ -51,7 +52,8 @@ internal static unsafe class GpuDevices
     private static ArgumentException Unknown(string id, IReadOnlyList<GpuDeviceInfo> devices) => new(
         $"There is no device '{id}'. " + (devices.Count == 0
             ? "The driver shows none."
-            : $"Name one as cuda:N or by its UUID; the driver shows {string.Join(", ", devices.Select(device => $"{device.Title} {device.Uuid}"))}."));
+            : $"Name one as cuda:N or by its UUID; the driver shows "
+                + string.Join(", ", devices.Select(device => $"{device.Title} {device.Uuid}")) + "."));
 
     private static GpuDeviceInfo Describe(int ordinal)
     {

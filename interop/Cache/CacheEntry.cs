@@ -6,8 +6,8 @@ namespace PixioCuda.Interop;
 
 /// <summary>
 /// A compiled kernel as a file, little-endian:
-/// magic "PIXIOCUB" | format 1 (u32) | compiler's major, minor (u32 each) | architecture's major, minor, suffix (u32 each, the suffix as one
-/// character or 0) | bytes of the log (u32) | bytes of the CUBIN (u32) | key (32 bytes) | SHA-256 of all else (32 bytes) | log | CUBIN.
+/// magic "PIXIOCUB" | format 1 (u32) | compiler's major, minor (u32 each) | architecture's major, minor, suffix (u32 each, the suffix as
+/// one character or 0) | bytes of the log (u32) | bytes of the CUBIN (u32) | key (32 bytes) | SHA-256 of all else (32 bytes) | log | CUBIN.
 /// </summary>
 internal static class CacheEntry
 {

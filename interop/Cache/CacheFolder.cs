@@ -17,7 +17,8 @@ internal static class CacheFolder
         {
             if (Path.IsPathFullyQualified(option))
                 return option;
-            problem = $"{OptionName} is the relative path '{option}', which would be another folder in every working directory; give its full path";
+            problem = $"{OptionName} is the relative path '{option}', which would be another folder in every working directory; "
+                + "give its full path";
             return null;
         }
 

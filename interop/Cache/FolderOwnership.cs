@@ -20,7 +20,8 @@ internal readonly record struct FolderOwnership(uint OwnerId, UnixFileMode Mode)
         return new FolderOwnership(status.UserId, (UnixFileMode)(status.Mode & 0xFFF));
     }
 
-    /// <summary>Why code in the folder is not to be trusted, or null. The folder holds machine code that will run with this user's data.</summary>
+    /// <summary>Why code in the folder is not to be trusted, or null. The folder holds machine code that will run with this user's
+    /// data.</summary>
     /// <param name="currentUserId">This process's user.</param>
     public string? Objection(uint currentUserId)
     {

@@ -3,9 +3,9 @@ using System.Collections.Concurrent;
 namespace PixioCuda.Interop;
 
 /// <summary>
-/// Compiled kernels on disk, one file for each kernel and compiler version: KEY-nvrtcX.Y.cubin. Safe with many threads and processes: a file
-/// appears whole or not at all, under a name that says all that decides its contents. What goes wrong with the disk is a warning, never an
-/// error: the kernel is compiled all the same. See docs/decisions/0005-kernel-cache.md.
+/// Compiled kernels on disk, one file for each kernel and compiler version: KEY-nvrtcX.Y.cubin. Safe with many threads and processes: a
+/// file appears whole or not at all, under a name that says all that decides its contents. What goes wrong with the disk is a warning,
+/// never an error: the kernel is compiled all the same. See docs/decisions/0005-kernel-cache.md.
 /// </summary>
 internal sealed class KernelCache
 {

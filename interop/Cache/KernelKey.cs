@@ -5,8 +5,8 @@ using System.Text;
 namespace PixioCuda.Interop;
 
 /// <summary>
-/// What a compiled kernel is a function of, but for the compiler's version: SHA-256 of the source, the files it can include, the defines, the
-/// entry, the architecture and the fixed options. No path, no time, no machine. It can be had without a compiler.
+/// What a compiled kernel is a function of, but for the compiler's version: SHA-256 of the source, the files it can include, the defines,
+/// the entry, the architecture and the fixed options. No path, no time, no machine. It can be had without a compiler.
 /// </summary>
 /// <param name="Hex">64 hexadecimal digits.</param>
 internal readonly record struct KernelKey(string Hex)

@@ -23,7 +23,8 @@ internal static unsafe partial class CublasLtApi
     public static partial CublasStatus cublasLtDestroy(nint handle);
 
     [LibraryImport(Library)]
-    public static partial CublasStatus cublasLtMatmulDescCreate(out nint description, CublasComputeType computeType, CudaDataType scaleType);
+    public static partial CublasStatus cublasLtMatmulDescCreate(out nint description, CublasComputeType computeType,
+        CudaDataType scaleType);
 
     [LibraryImport(Library)]
     public static partial CublasStatus cublasLtMatmulDescDestroy(nint description);

@@ -27,6 +27,7 @@ internal sealed class CublasLtException : Exception
         if (status == CublasStatus.CUBLAS_STATUS_SUCCESS)
             return;
         string meaning = Marshal.PtrToStringUTF8((nint)CublasLtApi.cublasLtGetStatusString(status)) ?? "";
-        throw new CublasLtException(status, function, $"{what} failed: {function} gave {status} ({(int)status}){(meaning.Length == 0 ? "" : ": " + meaning)}.");
+        throw new CublasLtException(status, function,
+            $"{what} failed: {function} gave {status} ({(int)status}){(meaning.Length == 0 ? "" : ": " + meaning)}.");
     }
 }

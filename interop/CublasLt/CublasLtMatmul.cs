@@ -13,8 +13,8 @@ internal readonly record struct MatmulShape(int Rows, int Columns, int Inner, Cu
 }
 
 /// <summary>
-/// D = A B^T + bias + beta D by cuBLASLt, all row-major and dense: A [M, K], B [N, K], D [M, N], bias [N]. Sums are float32. The peer that the
-/// hand-written product is measured against. For one thread at a time, since the bias is a part of its description.
+/// D = A B^T + bias + beta D by cuBLASLt, all row-major and dense: A [M, K], B [N, K], D [M, N], bias [N]. Sums are float32. The peer that
+/// the hand-written product is measured against. For one thread at a time, since the bias is a part of its description.
 /// </summary>
 internal sealed unsafe class CublasLtMatmul : IDisposable
 {
@@ -71,7 +71,8 @@ internal sealed unsafe class CublasLtMatmul : IDisposable
         if (sizeof(T) != (Shape.Type == CudaDataType.CUDA_R_32F ? 4 : 2))
             throw new ArgumentException($"The matrix product {Shape} was handed elements of {sizeof(T)} bytes.");
         if (workspace.ByteCount < WorkspaceByteCount)
-            throw new ArgumentException($"The matrix product {Shape} needs {WorkspaceByteCount} bytes of workspace, and got {workspace.ByteCount}.");
+            throw new ArgumentException(
+                $"The matrix product {Shape} needs {WorkspaceByteCount} bytes of workspace, and got {workspace.ByteCount}.");
         if (bias.IsNull == Shape.HasBias)
             throw new ArgumentException($"The matrix product {Shape} {(Shape.HasBias ? "needs a bias" : "takes no bias")}.");
         _context.MakeCurrent();
@@ -87,7 +88,8 @@ internal sealed unsafe class CublasLtMatmul : IDisposable
         CublasLtMatmulAlgo algorithm = _algorithm;
         // Column-major, which cuBLASLt counts in, the row-major D [M, N] is D^T [N, M]: B comes first, and is the transposed one.
         CublasStatus status = CublasLtApi.cublasLtMatmul(
-            lease.Value, _description.DangerousGetHandle(), &alpha, b.Address, _b.DangerousGetHandle(), a.Address, _a.DangerousGetHandle(), &beta,
+            lease.Value, _description.DangerousGetHandle(), &alpha, b.Address, _b.DangerousGetHandle(), a.Address,
+            _a.DangerousGetHandle(), &beta,
             d.Address, _d.DangerousGetHandle(), d.Address, _d.DangerousGetHandle(), &algorithm, workspace.Pointer.Address,
             (nuint)WorkspaceByteCount, streamLease.Value);
         if (status != CublasStatus.CUBLAS_STATUS_SUCCESS)
@@ -107,7 +109,8 @@ internal sealed unsafe class CublasLtMatmul : IDisposable
     {
         string what = $"Describing the matrix product {Shape}";
         _description.Adopt(
-            CublasLtApi.cublasLtMatmulDescCreate(out nint description, CublasComputeType.CUBLAS_COMPUTE_32F, CudaDataType.CUDA_R_32F), description,
+            CublasLtApi.cublasLtMatmulDescCreate(out nint description, CublasComputeType.CUBLAS_COMPUTE_32F,
+                CudaDataType.CUDA_R_32F), description,
             nameof(CublasLtApi.cublasLtMatmulDescCreate), what);
         int operation = Transposed, epilogue = Shape.HasBias ? EpilogueBias : EpilogueDefault;
         Set(CublasLtMatmulDescAttribute.CUBLASLT_MATMUL_DESC_TRANSA, &operation, sizeof(int));
@@ -138,7 +141,8 @@ internal sealed unsafe class CublasLtMatmul : IDisposable
         ulong most = checked((ulong)workspaceByteCount);
         CublasLtException.Check(
             CublasLtApi.cublasLtMatmulPreferenceSetAttribute(
-                preference.DangerousGetHandle(), CublasLtMatmulPreferenceAttribute.CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &most, sizeof(ulong)),
+                preference.DangerousGetHandle(), CublasLtMatmulPreferenceAttribute.CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &most,
+                sizeof(ulong)),
             nameof(CublasLtApi.cublasLtMatmulPreferenceSetAttribute), what);
         CublasLtMatmulHeuristicResult best;
         CublasStatus status = CublasLtApi.cublasLtMatmulAlgoGetHeuristic(
@@ -153,7 +157,8 @@ internal sealed unsafe class CublasLtMatmul : IDisposable
 
     private void Set(CublasLtMatmulDescAttribute attribute, void* value, int byteCount)
     {
-        CublasStatus status = CublasLtApi.cublasLtMatmulDescSetAttribute(_description.DangerousGetHandle(), attribute, value, (nuint)byteCount);
+        CublasStatus status = CublasLtApi.cublasLtMatmulDescSetAttribute(_description.DangerousGetHandle(), attribute, value,
+            (nuint)byteCount);
         if (status != CublasStatus.CUBLAS_STATUS_SUCCESS)
             CublasLtException.Check(status, nameof(CublasLtApi.cublasLtMatmulDescSetAttribute), $"Describing the matrix product {Shape}");
     }

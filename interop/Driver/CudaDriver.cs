@@ -18,8 +18,9 @@ internal static class CudaDriver
     {
         if (CudaLibraries.Find(CudaLibraryKind.Driver, out CudaLibraryException? failure) is not CudaLibrary library)
             return new CudaDriverStatus(0, failure!.IsMissing
-                ? $"no CUDA driver was found ({string.Join(" or ", CudaLibraryNames.FileNames(CudaLibraryKind.Driver, 0, OperatingSystem.IsWindows()))} "
-                    + "on the library path)"
+                ? "no CUDA driver was found ("
+                    + string.Join(" or ", CudaLibraryNames.FileNames(CudaLibraryKind.Driver, 0, OperatingSystem.IsWindows()))
+                    + " on the library path)"
                 : failure.Summary);
         if (library.Version < MinimumVersion)
             return new CudaDriverStatus(0, $"the CUDA driver supports only CUDA {library.Version} ({MinimumVersion} or later is needed)");
@@ -32,7 +33,8 @@ internal static class CudaDriver
                 return new CudaDriverStatus(0, $"the CUDA driver does not start (cuInit gave {CudaErrors.Describe(result)})");
             result = CudaDriverApi.cuDeviceGetCount(out int count);
             if (result != CUresult.CUDA_SUCCESS)
-                return new CudaDriverStatus(0, $"the CUDA driver does not count its devices (cuDeviceGetCount gave {CudaErrors.Describe(result)})");
+                return new CudaDriverStatus(0,
+                    $"the CUDA driver does not count its devices (cuDeviceGetCount gave {CudaErrors.Describe(result)})");
             return new CudaDriverStatus(count, string.Create(CultureInfo.InvariantCulture,
                 $"the CUDA driver {library.Version} reports {count} {(count == 1 ? "device" : "devices")}"));
         }

@@ -34,6 +34,7 @@ internal static unsafe partial class CudaDriverApi
 
     [LibraryImport(Library)]
     public static partial CUresult cuTensorMapEncodeTiled(
-        TensorMap* tensorMap, int dataType, uint rank, ulong globalAddress, ulong* globalDim, ulong* globalStrides, uint* boxDim, uint* elementStrides,
+        TensorMap* tensorMap, int dataType, uint rank, ulong globalAddress, ulong* globalDim, ulong* globalStrides, uint* boxDim,
+        uint* elementStrides,
         int interleave, int swizzle, int l2Promotion, int outOfBoundsFill);
 }

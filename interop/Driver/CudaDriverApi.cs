@@ -4,8 +4,8 @@ namespace PixioCuda.Interop;
 
 /// <summary>
 /// The functions of the CUDA driver API that are used, under NVIDIA's names (cuda.h 12.4). The suffixed names are the present ones; their
-/// twins without a suffix are older ABIs that still resolve. Every handle is an <see cref="nint"/> here; <see cref="GpuDevice"/> and its parts
-/// hold them safely.
+/// twins without a suffix are older ABIs that still resolve. Every handle is an <see cref="nint"/> here; <see cref="GpuDevice"/> and its
+/// parts hold them safely.
 /// </summary>
 internal static unsafe partial class CudaDriverApi
 {
@@ -32,5 +32,6 @@ internal static unsafe partial class CudaDriverApi
     /// <param name="flags">0 for the legacy default stream.</param>
     /// <param name="symbolStatus">0 found, 1 not found, 2 this driver is too old.</param>
     [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
-    public static partial CUresult cuGetProcAddress_v2(string symbol, out nint function, int cudaVersion, ulong flags, out int symbolStatus);
+    public static partial CUresult cuGetProcAddress_v2(string symbol, out nint function, int cudaVersion, ulong flags,
+        out int symbolStatus);
 }

@@ -8,8 +8,8 @@ namespace PixioCuda.Interop;
 /// <summary>What the driver's results mean, in sentences.</summary>
 internal static unsafe class CudaErrors
 {
-    /// <summary>Whether a result says that the context is lost: every later call in it gives the same result (cuda.h, "leaves the process in an
-    /// inconsistent state").</summary>
+    /// <summary>Whether a result says that the context is lost: every later call in it gives the same result (cuda.h, "leaves the process
+    /// in an inconsistent state").</summary>
     public static bool IsSticky(CUresult result) => result is CUresult.CUDA_ERROR_DEINITIALIZED
         or CUresult.CUDA_ERROR_ECC_UNCORRECTABLE or CUresult.CUDA_ERROR_NVLINK_UNCORRECTABLE
         or CUresult.CUDA_ERROR_ILLEGAL_ADDRESS or CUresult.CUDA_ERROR_LAUNCH_TIMEOUT or CUresult.CUDA_ERROR_CONTEXT_IS_DESTROYED
@@ -41,7 +41,8 @@ internal static unsafe class CudaErrors
     public static CudaException Create(CUresult result, string function, string subject)
     {
         string advice = Advice(result);
-        return new CudaException(result, function, $"{subject} {function} gave {Describe(result)}.{(advice.Length == 0 ? "" : " " + advice)}");
+        return new CudaException(result, function,
+            $"{subject} {function} gave {Describe(result)}.{(advice.Length == 0 ? "" : " " + advice)}");
     }
 
     [DoesNotReturn]
@@ -50,13 +51,17 @@ internal static unsafe class CudaErrors
 
     private static string Advice(CUresult result) => result switch
     {
-        CUresult.CUDA_ERROR_OUT_OF_MEMORY => "Take a smaller batch or a smaller model, or end what else uses this GPU (nvidia-smi lists it).",
-        CUresult.CUDA_ERROR_NO_DEVICE => "The driver sees no GPU: check nvidia-smi, CUDA_VISIBLE_DEVICES and, in a container, that it was started with its GPUs.",
+        CUresult.CUDA_ERROR_OUT_OF_MEMORY
+            => "Take a smaller batch or a smaller model, or end what else uses this GPU (nvidia-smi lists it).",
+        CUresult.CUDA_ERROR_NO_DEVICE
+            => "The driver sees no GPU: check nvidia-smi, CUDA_VISIBLE_DEVICES and, in a container, that it was started with its GPUs.",
         CUresult.CUDA_ERROR_STUB_LIBRARY => "The library that was loaded is the toolkit's stub: install the driver itself.",
-        CUresult.CUDA_ERROR_SYSTEM_DRIVER_MISMATCH => "The driver's library and its kernel module differ in version: restart the machine after the driver's update.",
+        CUresult.CUDA_ERROR_SYSTEM_DRIVER_MISMATCH
+            => "The driver's library and its kernel module differ in version: restart the machine after the driver's update.",
         CUresult.CUDA_ERROR_UNKNOWN => "After a suspend or a driver's update, restart the machine or reload the module nvidia_uvm.",
         CUresult.CUDA_ERROR_NO_BINARY_FOR_GPU or CUresult.CUDA_ERROR_INVALID_IMAGE =>
-            "The kernel was compiled for another GPU, or by a newer NVRTC than this driver knows: update the driver or use NVRTC of its version.",
+            "The kernel was compiled for another GPU, or by a newer NVRTC than this driver knows: "
+            + "update the driver or use NVRTC of its version.",
         _ => "",
     };
 }

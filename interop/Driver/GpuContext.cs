@@ -28,7 +28,8 @@ internal sealed class GpuContext : IDisposable
     /// <summary>The error that ended the context, or null while it lives.</summary>
     public CudaException? FirstError => Volatile.Read(ref _firstError);
 
-    /// <summary>Makes the context the calling thread's current one; before each call, because other code in the process may change it.</summary>
+    /// <summary>Makes the context the calling thread's current one; before each call, because other code in the process may change
+    /// it.</summary>
     /// <exception cref="CudaException">An earlier error ended the context.</exception>
     /// <exception cref="ObjectDisposedException">The device was disposed.</exception>
     public void MakeCurrent()
@@ -95,7 +96,8 @@ internal sealed class GpuContext : IDisposable
     {
         CudaException first = FirstError!;
         throw new CudaException(first.Result, first.Function,
-            $"{Title} can no longer be used by this process, because an earlier call ended its context. The first error was: {first.Message} "
+            $"{Title} can no longer be used by this process, because an earlier call ended its context. "
+            + $"The first error was: {first.Message} "
             + "Dispose of everything on this device and open it again; if that fails too, restart the process.", first);
     }
 }

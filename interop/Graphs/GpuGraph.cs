@@ -29,7 +29,8 @@ internal sealed unsafe class GpuGraph : IDisposable
         }
     }
 
-    /// <summary>The launches of kernels in it, in the driver's order, which is that of their recording for a graph from one stream.</summary>
+    /// <summary>The launches of kernels in it, in the driver's order, which is that of their recording for a graph from one
+    /// stream.</summary>
     public IReadOnlyList<GraphKernelNode> KernelNodes()
     {
         const int KernelType = 0;
@@ -51,7 +52,8 @@ internal sealed unsafe class GpuGraph : IDisposable
             if (type != KernelType)
                 continue;
             CUDA_KERNEL_NODE_PARAMS parameters;
-            _context.Check(CudaDriverApi.cuGraphKernelNodeGetParams_v2(node, &parameters), nameof(CudaDriverApi.cuGraphKernelNodeGetParams_v2));
+            _context.Check(CudaDriverApi.cuGraphKernelNodeGetParams_v2(node, &parameters),
+                nameof(CudaDriverApi.cuGraphKernelNodeGetParams_v2));
             kernels.Add(new GraphKernelNode(node, parameters.Function));
         }
 

@@ -1,6 +1,7 @@
 namespace PixioCuda.Interop;
 
-/// <summary>A graph that can be launched: one call for all its work. Its kernels and memory must outlive it. One launch of it runs at a time.</summary>
+/// <summary>A graph that can be launched: one call for all its work. Its kernels and memory must outlive it. One launch of it runs at a
+/// time.</summary>
 internal sealed unsafe class GpuGraphExec : IDisposable
 {
     private readonly GpuContext _context;
@@ -22,7 +23,8 @@ internal sealed unsafe class GpuGraphExec : IDisposable
         _context.Check(CudaDriverApi.cuGraphLaunch(lease.Value, streamLease.Value), nameof(CudaDriverApi.cuGraphLaunch));
     }
 
-    /// <summary>Takes over the parameters of another graph with the same operations in the same order. Launches that have begun keep theirs.</summary>
+    /// <summary>Takes over the parameters of another graph with the same operations in the same order. Launches that have begun keep
+    /// theirs.</summary>
     /// <returns>Whether that was possible; if not, instantiate the other graph.</returns>
     public bool TryUpdate(GpuGraph graph)
     {

@@ -26,14 +26,16 @@ internal readonly record struct GpuArchitecture(int Major, int Minor, string Suf
     /// <summary>As NVRTC lists it: 90.</summary>
     public int Number => (Major * 10) + Minor;
 
-    /// <summary>The architectures whose code runs on a device, the best one first: its own, then older ones of the same major version.</summary>
+    /// <summary>The architectures whose code runs on a device, the best one first: its own, then older ones of the same major
+    /// version.</summary>
     /// <exception cref="NotSupportedException">The device is older than the kernels need.</exception>
     public static IReadOnlyList<GpuArchitecture> CandidatesFor(ComputeCapability capability)
     {
         if (capability.Major < 8)
         {
             throw new NotSupportedException(
-                $"The kernels need a GPU of compute capability 8.0 or later (Ampere), and this one has {capability}. Use the CPU backend on this machine.");
+                $"The kernels need a GPU of compute capability 8.0 or later (Ampere), and this one has {capability}. "
+                + "Use the CPU backend on this machine.");
         }
 
         return [.. Enumerable.Range(0, capability.Minor + 1).Reverse()
@@ -54,7 +56,8 @@ internal readonly record struct GpuArchitecture(int Major, int Minor, string Suf
         }
 
         throw new NotSupportedException($"{compiler} knows no architecture whose code runs on compute capability {capability} "
-            + $"(it knows {string.Join(", ", known.Select(number => $"sm_{number}"))}). Take a newer NVRTC: pip install --upgrade nvidia-cuda-nvrtc-cu12.");
+            + $"(it knows {string.Join(", ", known.Select(number => $"sm_{number}"))}). "
+            + "Take a newer NVRTC: pip install --upgrade nvidia-cuda-nvrtc-cu12.");
     }
 
     public override string ToString() => Name;

@@ -38,14 +38,16 @@ internal sealed partial class KernelCompilationException : Exception
         if (!error.Success)
         {
             return new KernelCompilationException(
-                $"The kernel {source.Title} does not compile for {architecture} ({result}). The compiler's log:\n{log.Trim()}", source.Title, log, null, null);
+                $"The kernel {source.Title} does not compile for {architecture} ({result}). The compiler's log:\n{log.Trim()}",
+                source.Title, log, null, null);
         }
 
         string file = error.Groups["file"].Value;
         int line = int.Parse(error.Groups["line"].ValueSpan, NumberStyles.None, CultureInfo.InvariantCulture);
         string text = TextOf(source, file, line) is string code ? $"\n    {code.Trim()}" : "";
         return new KernelCompilationException(
-            $"The kernel {source.Title} does not compile for {architecture} ({result}): {error.Value.Trim()}{text}\nThe compiler's log:\n{log.Trim()}",
+            $"The kernel {source.Title} does not compile for {architecture} ({result}): {error.Value.Trim()}{text}\n"
+            + $"The compiler's log:\n{log.Trim()}",
             source.Title, log, file, line);
     }
 
@@ -56,6 +58,7 @@ internal sealed partial class KernelCompilationException : Exception
     }
 
     // "gemm.cu(12): error: ...", "mma.cuh(3): catastrophic error: ..."; g++'s "gemm.cu:12:5: error: ..." comes from the emulated compiler.
-    [GeneratedRegex(@"^(?<file>[^\r\n():]+)(?:\((?<line>\d+)\)|:(?<line>\d+)(?::\d+)?): (?:catastrophic |fatal )?error.*$", RegexOptions.Multiline)]
+    [GeneratedRegex(@"^(?<file>[^\r\n():]+)(?:\((?<line>\d+)\)|:(?<line>\d+)(?::\d+)?): (?:catastrophic |fatal )?error.*$",
+        RegexOptions.Multiline)]
     private static partial Regex ErrorLine();
 }

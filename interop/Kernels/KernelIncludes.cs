@@ -3,8 +3,8 @@ namespace PixioCuda.Interop;
 /// <summary>Follows the includes of a kernel's source.</summary>
 internal static class KernelIncludes
 {
-    /// <summary>The included files that a source can reach, in the order of their names. Conditions are not weighed: a file that is included only
-    /// under a macro counts too.</summary>
+    /// <summary>The included files that a source can reach, in the order of their names. Conditions are not weighed: a file that is
+    /// included only under a macro counts too.</summary>
     /// <exception cref="ArgumentException">Two files have the same name.</exception>
     public static IReadOnlyList<KernelInclude> Reachable(KernelSource source)
     {
@@ -21,7 +21,8 @@ internal static class KernelIncludes
         {
             foreach (ReadOnlySpan<char> line in text.AsSpan().EnumerateLines())
             {
-                if (IncludedName(line) is string name && byName.TryGetValue(name, out KernelInclude? include) && reached.TryAdd(name, include))
+                if (IncludedName(line) is string name && byName.TryGetValue(name, out KernelInclude? include)
+                    && reached.TryAdd(name, include))
                     pending.Push(include.Text);
             }
         }

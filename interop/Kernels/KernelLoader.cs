@@ -46,7 +46,8 @@ internal sealed unsafe class KernelLoader(GpuContext context, GpuDeviceInfo devi
     {
         (KernelCompiler? compiler, CudaLibraryException? failure) = _compiler.Value;
         if (compiler is not null)
-            return cache.GetOrCompile(source, GpuArchitecture.Select(device.ComputeCapability, compiler.Architectures, compiler.Title), compiler);
+            return cache.GetOrCompile(source, GpuArchitecture.Select(device.ComputeCapability, compiler.Architectures, compiler.Title),
+                compiler);
         foreach (GpuArchitecture architecture in GpuArchitecture.CandidatesFor(device.ComputeCapability))
         {
             if (cache.Find(source, architecture) is CompiledKernel found)
@@ -76,7 +77,8 @@ internal sealed unsafe class KernelLoader(GpuContext context, GpuDeviceInfo devi
             if (result != CUresult.CUDA_SUCCESS)
             {
                 throw context.Failure(
-                    result, nameof(CudaDriverApi.cuModuleGetFunction), $"Looking for the entry '{source.Entry}' in the kernel {source.Title}");
+                    result, nameof(CudaDriverApi.cuModuleGetFunction),
+                    $"Looking for the entry '{source.Entry}' in the kernel {source.Title}");
             }
 
             // Asking for these also makes a driver that loads lazily load the code now, and not within a capture.

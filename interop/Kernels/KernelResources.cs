@@ -5,14 +5,17 @@ namespace PixioCuda.Interop;
 
 /// <summary>What ptxas says of a kernel under <c>-v</c>.</summary>
 /// <param name="Registers">Registers of each thread.</param>
-/// <param name="StackBytes">Stack of each thread, in bytes: the largest of the kernel and the functions in it that were not inlined.</param>
+/// <param name="StackBytes">Stack of each thread, in bytes: the largest of the kernel and the functions in it that were not
+/// inlined.</param>
 /// <param name="SpillStoreBytes">Bytes of registers stored to memory for want of room, in all functions together.</param>
 /// <param name="SpillLoadBytes">Bytes of them loaded again.</param>
 /// <param name="StaticSharedBytes">Shared memory that the kernel declares with a size.</param>
 /// <param name="Barriers">Named barriers, number 0 included.</param>
-/// <param name="Advisories">The lines in which ptxas says that it could not do as told (C75xx): wgmma serialised, setmaxnreg ignored.</param>
+/// <param name="Advisories">The lines in which ptxas says that it could not do as told (C75xx): wgmma serialised, setmaxnreg
+/// ignored.</param>
 internal sealed partial record KernelResources(
-    int Registers, int StackBytes, int SpillStoreBytes, int SpillLoadBytes, int StaticSharedBytes, int Barriers, IReadOnlyList<string> Advisories)
+    int Registers, int StackBytes, int SpillStoreBytes, int SpillLoadBytes, int StaticSharedBytes, int Barriers,
+    IReadOnlyList<string> Advisories)
 {
     /// <summary>Reads them from a log of one kernel.</summary>
     /// <exception cref="FormatException">The log says nothing of registers, as that of a compiler without ptxas.</exception>
@@ -32,7 +35,8 @@ internal sealed partial record KernelResources(
             [.. log.Split('\n').Where(line => Advisory().IsMatch(line)).Select(line => line.Trim())]);
     }
 
-    private static int Number(Group group) => group.Success ? int.Parse(group.ValueSpan, NumberStyles.None, CultureInfo.InvariantCulture) : 0;
+    private static int Number(Group group)
+        => group.Success ? int.Parse(group.ValueSpan, NumberStyles.None, CultureInfo.InvariantCulture) : 0;
 
     [GeneratedRegex(@"Used (?<registers>\d+) registers.*")]
     private static partial Regex UsedLine();

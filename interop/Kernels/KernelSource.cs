@@ -21,5 +21,6 @@ internal sealed record KernelSource(
     string Name, string Text, IReadOnlyList<KernelInclude> Includes, IReadOnlyList<KernelDefine> Defines, string Entry, int ArgsByteCount)
 {
     /// <summary>The kernel and its configuration in a sentence: "layer_norm (WIDTH=1280)".</summary>
-    public string Title => Defines.Count == 0 ? Entry : $"{Entry} ({string.Join(", ", Defines.Select(define => $"{define.Name}={define.Value}"))})";
+    public string Title
+        => Defines.Count == 0 ? Entry : $"{Entry} ({string.Join(", ", Defines.Select(define => $"{define.Name}={define.Value}"))})";
 }

@@ -12,20 +12,23 @@ internal static class LaunchRules
         if (sizeof(TArgs) != kernel.Source.ArgsByteCount)
         {
             throw new ArgumentException(
-                $"The kernel {kernel.Source.Title} takes {kernel.Source.ArgsByteCount} bytes of arguments, and {typeof(TArgs).Name} has {sizeof(TArgs)}.");
+                $"The kernel {kernel.Source.Title} takes {kernel.Source.ArgsByteCount} bytes of arguments, "
+                + $"and {typeof(TArgs).Name} has {sizeof(TArgs)}.");
         }
     }
 
     /// <exception cref="ArgumentException">The launch is impossible on the device.</exception>
     public static void Check(GpuDeviceInfo device, LoadedKernel kernel, in LaunchConfig config)
     {
-        if (config.Grid.X == 0 || config.Grid.Y == 0 || config.Grid.Z == 0 || config.Grid.X > int.MaxValue || config.Grid.Y > 65535 || config.Grid.Z > 65535)
+        if (config.Grid.X == 0 || config.Grid.Y == 0 || config.Grid.Z == 0 || config.Grid.X > int.MaxValue || config.Grid.Y > 65535
+            || config.Grid.Z > 65535)
             Throw(kernel, $"its grid {config.Grid} is not within 1 to (2147483647, 65535, 65535) blocks");
         if (config.Block.X == 0 || config.Block.Y == 0 || config.Block.Z == 0 || config.Block.Count > kernel.Attributes.MaxThreads)
             Throw(kernel, $"its block {config.Block} is not within 1 to {kernel.Attributes.MaxThreads} threads");
         if (config.SharedBytes < 0 || config.SharedBytes > device.SharedBytesPerBlockOptIn - kernel.Attributes.StaticSharedBytes)
         {
-            Throw(kernel, $"it asks for {config.SharedBytes} bytes of dynamic shared memory beside {kernel.Attributes.StaticSharedBytes} static ones, "
+            Throw(kernel, $"it asks for {config.SharedBytes} bytes of dynamic shared memory "
+                + $"beside {kernel.Attributes.StaticSharedBytes} static ones, "
                 + $"and {device.Title} has {device.SharedBytesPerBlockOptIn} for a block");
         }
 

@@ -54,7 +54,8 @@ internal sealed class LoadedKernel : IDisposable
             if (result != CUresult.CUDA_SUCCESS)
             {
                 throw context.Failure(
-                    result, nameof(CudaDriverApi.cuFuncSetAttribute), $"Asking for {bytes} bytes of shared memory for the kernel {Source.Title}");
+                    result, nameof(CudaDriverApi.cuFuncSetAttribute),
+                    $"Asking for {bytes} bytes of shared memory for the kernel {Source.Title}");
             }
 
             Volatile.Write(ref _allowedDynamicBytes, bytes);

@@ -19,8 +19,10 @@ internal static class CudaLibraries
     public const string CublasLtName = "cublasLt";
 
     private static readonly Lazy<Outcome> DriverOutcome = new(() => Outcome.Of(CudaLibraryKind.Driver, null));
-    private static readonly Lazy<Outcome> NvrtcOutcome = new(() => Outcome.Of(CudaLibraryKind.Nvrtc, DriverOutcome.Value.Library?.Version.Major));
-    private static readonly Lazy<Outcome> CublasLtOutcome = new(() => Outcome.Of(CudaLibraryKind.CublasLt, DriverOutcome.Value.Library?.Version.Major));
+    private static readonly Lazy<Outcome> NvrtcOutcome = new(
+        () => Outcome.Of(CudaLibraryKind.Nvrtc, DriverOutcome.Value.Library?.Version.Major));
+    private static readonly Lazy<Outcome> CublasLtOutcome = new(
+        () => Outcome.Of(CudaLibraryKind.CublasLt, DriverOutcome.Value.Library?.Version.Major));
 
     static CudaLibraries() => NativeLibrary.SetDllImportResolver(typeof(CudaLibraries).Assembly, Resolve);
 
@@ -83,6 +85,7 @@ internal static class CudaLibraries
 
         // A new exception each time: one that is thrown twice carries the first caller's stack.
         public CudaLibrary Get() => Library
-            ?? throw new CudaLibraryException(Failure!.Kind, Failure.Message, Failure) { IsMissing = Failure.IsMissing, Summary = Failure.Summary };
+            ?? throw new CudaLibraryException(Failure!.Kind, Failure.Message, Failure)
+            { IsMissing = Failure.IsMissing, Summary = Failure.Summary };
     }
 }

@@ -1,6 +1,7 @@
 namespace PixioCuda.Interop;
 
-/// <summary>One of CUDA's libraries was not found, or what was found cannot be used. The message says where was looked and what would help.</summary>
+/// <summary>One of CUDA's libraries was not found, or what was found cannot be used. The message says where was looked and what would
+/// help.</summary>
 internal sealed class CudaLibraryException : Exception
 {
     public CudaLibraryException(CudaLibraryKind kind, string message, Exception? innerException = null)

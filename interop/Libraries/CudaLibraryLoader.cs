@@ -10,8 +10,8 @@ internal static class CudaLibraryLoader
     /// <summary>Loads the first usable library of the environment's places.</summary>
     /// <param name="kind">The library.</param>
     /// <param name="environment">Where to look.</param>
-    /// <param name="driverMajor">The driver's major version, where one is known: what a newer NVRTC makes may not run on it, so libraries up to
-    /// that version are looked for first.</param>
+    /// <param name="driverMajor">The driver's major version, where one is known: what a newer NVRTC makes may not run on it, so libraries
+    /// up to that version are looked for first.</param>
     /// <exception cref="CudaLibraryException">None was found, or one that the user named cannot be used.</exception>
     public static CudaLibrary Load(CudaLibraryKind kind, SearchEnvironment environment, int? driverMajor = null)
     {
@@ -30,7 +30,9 @@ internal static class CudaLibraryLoader
         throw new CudaLibraryException(kind, Explain(kind, places, findings))
         {
             IsMissing = isMissing,
-            Summary = isMissing ? $"{CudaLibraryNames.Title(kind)} was not found" : $"{CudaLibraryNames.Title(kind)} cannot be used ({findings.Values.First()})",
+            Summary = isMissing
+                ? $"{CudaLibraryNames.Title(kind)} was not found"
+                : $"{CudaLibraryNames.Title(kind)} cannot be used ({findings.Values.First()})",
         };
     }
 
@@ -59,10 +61,12 @@ internal static class CudaLibraryLoader
                 if (place.IsOption)
                 {
                     string summary = $"what {place.Source} names cannot be used ({candidate}: {problem})";
-                    throw new CudaLibraryException(kind, $"{CudaLibraryNames.Sentence(CudaLibraryNames.Title(kind))} cannot be used: {summary}.") { Summary = summary };
+                    throw new CudaLibraryException(kind,
+                        $"{CudaLibraryNames.Sentence(CudaLibraryNames.Title(kind))} cannot be used: {summary}.") { Summary = summary };
                 }
 
-                findings[place] = findings.TryGetValue(place, out string? before) ? $"{before}; {candidate}: {problem}" : $"{candidate}: {problem}";
+                findings[place] = findings.TryGetValue(place, out string? before)
+                    ? $"{before}; {candidate}: {problem}" : $"{candidate}: {problem}";
             }
         }
 
@@ -116,8 +120,8 @@ internal static class CudaLibraryLoader
         return new CudaLibrary(kind, handle, path, version);
     }
 
-    // NVRTC opens its builtins by their bare name when it first compiles, which finds them only on the linker's path, unless they are loaded
-    // already. Where they are missing, that compilation says so.
+    // NVRTC opens its builtins by their bare name when it first compiles, which finds them only on the linker's path, unless they are
+    // loaded already. Where they are missing, that compilation says so.
     private static void LoadBuiltins(string path, Version version, bool windows)
     {
         if (Path.GetDirectoryName(path) is { Length: > 0 } folder)
@@ -135,7 +139,8 @@ internal static class CudaLibraryLoader
         IEnumerable<string> names = (kind == CudaLibraryKind.Driver ? [0] : CudaLibraryNames.Majors)
             .SelectMany(major => CudaLibraryNames.FileNames(kind, major, windows));
         var text = new StringBuilder();
-        text.Append(CultureInfo.InvariantCulture, $"{CudaLibraryNames.Title(kind)} was not found ({string.Join(" or ", names)}). Looked in");
+        text.Append(CultureInfo.InvariantCulture,
+            $"{CudaLibraryNames.Title(kind)} was not found ({string.Join(" or ", names)}). Looked in");
         foreach (LibraryPlace place in places)
         {
             text.Append(CultureInfo.InvariantCulture, $"\n  {place.Folder ?? "the dynamic linker's search path"}");
@@ -146,7 +151,8 @@ internal static class CudaLibraryLoader
         }
 
         text.Append(CultureInfo.InvariantCulture,
-            $"\nTo get it, {CudaLibraryNames.Remedy(kind)}, or set {SearchEnvironment.OptionName} to the full path of the folder that holds it.");
+            $"\nTo get it, {CudaLibraryNames.Remedy(kind)}, "
+            + $"or set {SearchEnvironment.OptionName} to the full path of the folder that holds it.");
         return CudaLibraryNames.Sentence(text.ToString());
     }
 

@@ -5,7 +5,8 @@ namespace PixioCuda.Interop;
 /// <summary>How CUDA's libraries are called, in words and on disk.</summary>
 internal static class CudaLibraryNames
 {
-    /// <summary>The major versions of NVRTC and cuBLASLt that are accepted, the one to prefer first where nothing is known of the driver.</summary>
+    /// <summary>The major versions of NVRTC and cuBLASLt that are accepted, the one to prefer first where nothing is known of the
+    /// driver.</summary>
     public static readonly int[] Majors = [13, 12];
 
     /// <summary>The library's name in a sentence.</summary>

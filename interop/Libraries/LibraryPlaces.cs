@@ -6,7 +6,8 @@ namespace PixioCuda.Interop;
 /// <param name="Source">Why it is looked at: an environment variable, or what keeps libraries there.</param>
 /// <param name="Folder">The folder, or null for the dynamic linker's own search.</param>
 /// <param name="IsOption">Whether the user named it, so that what is there is taken and nothing else instead.</param>
-/// <param name="IsPattern">Whether the folder is a pattern that none on this machine matches: nothing to search, but a place to tell of.</param>
+/// <param name="IsPattern">Whether the folder is a pattern that none on this machine matches: nothing to search, but a place to tell
+/// of.</param>
 internal sealed record LibraryPlace(string Source, string? Folder, bool IsOption = false, bool IsPattern = false);
 
 /// <summary>The places in which a library is looked for, in order: the user's option, the toolkit, the linker's path, Python's packages.
@@ -21,7 +22,8 @@ internal static class LibraryPlaces
         AddOption(places, kind, environment);
         if (kind == CudaLibraryKind.Driver)
         {
-            // A toolkit holds only a stub of the driver, against which programs are linked; the driver's own package puts it on the linker's path.
+            // A toolkit holds only a stub of the driver, against which programs are linked; the driver's own package puts it on the
+            // linker's path.
             AddLinkerPath(places, environment);
             foreach (string folder in environment.DriverFolders)
                 Add(places, "the driver's folder", folder);
@@ -57,7 +59,8 @@ internal static class LibraryPlaces
             if (!Path.IsPathFullyQualified(entry))
             {
                 string summary = $"{SearchEnvironment.OptionName} names the relative folder '{entry}'";
-                throw new CudaLibraryException(kind, $"{CudaLibraryNames.Sentence(CudaLibraryNames.Title(kind))} was not looked for: {summary}, "
+                throw new CudaLibraryException(kind,
+                    $"{CudaLibraryNames.Sentence(CudaLibraryNames.Title(kind))} was not looked for: {summary}, "
                     + "which would be another one in every working directory. Give its full path.") { Summary = summary };
             }
 
@@ -111,7 +114,9 @@ internal static class LibraryPlaces
 
         if (places.Count == before)
         {
-            string pattern = windows ? Path.Combine("Lib", "site-packages", "nvidia", "*", "bin") : Path.Combine("lib", "python3*", "*-packages", "nvidia", "*", "lib");
+            string pattern = windows
+                ? Path.Combine("Lib", "site-packages", "nvidia", "*", "bin")
+                : Path.Combine("lib", "python3*", "*-packages", "nvidia", "*", "lib");
             places.Add(new LibraryPlace(source, Path.Combine(prefix, pattern), IsPattern: true));
         }
     }
@@ -177,7 +182,8 @@ internal static class LibraryPlaces
         string text = name.TrimStart("cudav-".ToCharArray());
         if (Version.TryParse(text, out Version? version))
             return version;
-        return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int major) ? new Version(major, 0) : new Version(0, 0);
+        return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int major)
+            ? new Version(major, 0) : new Version(0, 0);
     }
 
     private static string[] Subfolders(string folder, string pattern = "*")

@@ -1,6 +1,7 @@
 namespace PixioCuda.Interop;
 
-/// <summary>All of the machine that decides where CUDA's libraries are looked for, so that a search can be tested without changing it.</summary>
+/// <summary>All of the machine that decides where CUDA's libraries are looked for, so that a search can be tested without changing
+/// it.</summary>
 internal sealed record SearchEnvironment
 {
     /// <summary>The variable by which a user names folders of CUDA libraries, separated as in PATH.</summary>
@@ -39,7 +40,8 @@ internal sealed record SearchEnvironment
     /// <summary>Folders in which some systems keep the driver apart from the linker's path: WSL, NixOS.</summary>
     public IReadOnlyList<string> DriverFolders { get; init; } = [];
 
-    /// <summary>Whether the dynamic linker is asked. It also knows what the process has loaded from elsewhere, which a test may not want.</summary>
+    /// <summary>Whether the dynamic linker is asked. It also knows what the process has loaded from elsewhere, which a test may not
+    /// want.</summary>
     public bool AsksLinker { get; init; } = true;
 
     /// <summary>On Windows, the folders of PATH and the system's own. Elsewhere the dynamic linker is asked itself.</summary>
@@ -70,7 +72,10 @@ internal sealed record SearchEnvironment
         VirtualEnvironment = Variable("VIRTUAL_ENV"),
         CondaPrefix = Variable("CONDA_PREFIX"),
         Home = Variable("APPDATA"),
-        ToolkitParents = [Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.ProgramFiles), "NVIDIA GPU Computing Toolkit", "CUDA")],
+        ToolkitParents =
+        [
+            Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.ProgramFiles), "NVIDIA GPU Computing Toolkit", "CUDA"),
+        ],
         LinkerFolders = [Environment.SystemDirectory,
             .. (Variable("PATH") ?? "").Split(';', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)],
     };

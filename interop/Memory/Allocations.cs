@@ -30,11 +30,13 @@ internal static class Allocations
         var handle = new PinnedMemoryHandle(context.Handle);
         CUresult result = CudaDriverApi.cuMemHostAlloc(out nint pointer, checked((nuint)byteCount), Portable);
         return context.Adopt(handle, result, pointer, nameof(CudaDriverApi.cuMemHostAlloc),
-            result == CUresult.CUDA_SUCCESS ? "" : string.Create(CultureInfo.InvariantCulture, $"Pinning {byteCount:N0} bytes of the host's memory"));
+            result == CUresult.CUDA_SUCCESS
+                ? "" : string.Create(CultureInfo.InvariantCulture, $"Pinning {byteCount:N0} bytes of the host's memory"));
     }
 
     private static string DescribeDevice(long byteCount)
         => CudaDriverApi.cuMemGetInfo_v2(out nuint free, out nuint total) == CUresult.CUDA_SUCCESS
-            ? string.Create(CultureInfo.InvariantCulture, $"Allocating {byteCount:N0} bytes (free are {(ulong)free:N0} of {(ulong)total:N0})")
+            ? string.Create(CultureInfo.InvariantCulture,
+                $"Allocating {byteCount:N0} bytes (free are {(ulong)free:N0} of {(ulong)total:N0})")
             : string.Create(CultureInfo.InvariantCulture, $"Allocating {byteCount:N0} bytes");
 }

@@ -9,7 +9,8 @@ namespace PixioCuda.Interop;
 internal static class MemoryRange
 {
     /// <summary>The size of a number of elements.</summary>
-    /// <exception cref="ArgumentOutOfRangeException">The count is negative, or its bytes are more than an address can tell apart.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The count is negative, or its bytes are more than an address can tell
+    /// apart.</exception>
     public static unsafe long Bytes<T>(long count, [CallerArgumentExpression(nameof(count))] string? parameter = null)
         where T : unmanaged
     {

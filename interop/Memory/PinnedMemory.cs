@@ -1,7 +1,7 @@
 namespace PixioCuda.Interop;
 
-/// <summary>Memory of the host that stays where it is, so that the device copies from and to it while the host goes on. A copy reads or writes
-/// it when the stream comes to it: leave it alone until an event behind the copy has passed.</summary>
+/// <summary>Memory of the host that stays where it is, so that the device copies from and to it while the host goes on. A copy reads or
+/// writes it when the stream comes to it: leave it alone until an event behind the copy has passed.</summary>
 /// <typeparam name="T">The elements.</typeparam>
 internal sealed unsafe class PinnedMemory<T> : IDisposable
     where T : unmanaged

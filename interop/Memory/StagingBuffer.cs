@@ -21,7 +21,8 @@ internal sealed unsafe class StagingBuffer(GpuContext context) : IDisposable
                 int count = Math.Min(source.Length, ByteCount);
                 source[..count].CopyTo(new Span<byte>((void*)memory, count));
                 context.Check(
-                    CudaDriverApi.cuMemcpyHtoDAsync_v2(destination, memory, (nuint)count, stream), nameof(CudaDriverApi.cuMemcpyHtoDAsync_v2));
+                    CudaDriverApi.cuMemcpyHtoDAsync_v2(destination, memory, (nuint)count, stream),
+                    nameof(CudaDriverApi.cuMemcpyHtoDAsync_v2));
                 context.Check(CudaDriverApi.cuStreamSynchronize(stream), nameof(CudaDriverApi.cuStreamSynchronize));
                 source = source[count..];
                 destination += (ulong)count;
@@ -37,7 +38,8 @@ internal sealed unsafe class StagingBuffer(GpuContext context) : IDisposable
             while (!destination.IsEmpty)
             {
                 int count = Math.Min(destination.Length, ByteCount);
-                context.Check(CudaDriverApi.cuMemcpyDtoHAsync_v2(memory, source, (nuint)count, stream), nameof(CudaDriverApi.cuMemcpyDtoHAsync_v2));
+                context.Check(CudaDriverApi.cuMemcpyDtoHAsync_v2(memory, source, (nuint)count, stream),
+                    nameof(CudaDriverApi.cuMemcpyDtoHAsync_v2));
                 context.Check(CudaDriverApi.cuStreamSynchronize(stream), nameof(CudaDriverApi.cuStreamSynchronize));
                 new ReadOnlySpan<byte>((void*)memory, count).CopyTo(destination);
                 destination = destination[count..];

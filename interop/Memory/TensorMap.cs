@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 
 namespace PixioCuda.Interop;
 
-/// <summary>A tensor map (CUtensorMap): 128 opaque bytes, made by <see cref="GpuDevice.EncodeTensorMap"/>, that a kernel takes in its arguments.
-/// There it lies at a multiple of 128 bytes, which the arguments' layout has to see to.</summary>
+/// <summary>A tensor map (CUtensorMap): 128 opaque bytes, made by <see cref="GpuDevice.EncodeTensorMap"/>, that a kernel takes in its
+/// arguments. There it lies at a multiple of 128 bytes, which the arguments' layout has to see to.</summary>
 [InlineArray(16)]
 [StructLayout(LayoutKind.Sequential)]
 internal struct TensorMap

@@ -20,7 +20,8 @@ internal static class TensorMapRules
         int rank = spec.Dims.Count;
         Require(rank is >= 1 and <= 5, $"it has {rank} dimensions, and 1 to 5 are possible");
         Require(spec.Box.Count == rank, $"its box has {spec.Box.Count} dimensions, and the tensor {rank}");
-        Require(spec.StridesInBytes.Count == rank - 1, $"it has {spec.StridesInBytes.Count} strides, and {rank} dimensions take {rank - 1}");
+        Require(spec.StridesInBytes.Count == rank - 1,
+            $"it has {spec.StridesInBytes.Count} strides, and {rank} dimensions take {rank - 1}");
         Require(spec.Address != 0 && spec.Address % 16 == 0, $"its address 0x{spec.Address:x} is no multiple of 16");
         for (int d = 0; d < rank; d++)
         {

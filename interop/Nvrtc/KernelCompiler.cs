@@ -1,9 +1,11 @@
 namespace PixioCuda.Interop;
 
-/// <summary>NVRTC as the compiler of kernels. Needs no GPU, and no headers: only what a <see cref="KernelSource"/> brings is included.</summary>
+/// <summary>NVRTC as the compiler of kernels. Needs no GPU, and no headers: only what a <see cref="KernelSource"/> brings is
+/// included.</summary>
 internal sealed class KernelCompiler : IKernelCompiler
 {
-    private static readonly Lazy<KernelCompiler> Shared = new(() => new KernelCompiler(CudaLibraries.Nvrtc), LazyThreadSafetyMode.PublicationOnly);
+    private static readonly Lazy<KernelCompiler> Shared = new(
+        () => new KernelCompiler(CudaLibraries.Nvrtc), LazyThreadSafetyMode.PublicationOnly);
 
     private readonly CudaLibrary _library;
 

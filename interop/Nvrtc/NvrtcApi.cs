@@ -34,7 +34,8 @@ internal static unsafe partial class NvrtcApi
     public static partial NvrtcResult nvrtcGetSupportedArchs(int* architectures);
 
     [LibraryImport(Library)]
-    public static partial NvrtcResult nvrtcCreateProgram(out nint program, byte* source, byte* name, int headerCount, byte** headers, byte** includeNames);
+    public static partial NvrtcResult nvrtcCreateProgram(out nint program, byte* source, byte* name, int headerCount, byte** headers,
+        byte** includeNames);
 
     [LibraryImport(Library)]
     public static partial NvrtcResult nvrtcDestroyProgram(ref nint program);

@@ -72,6 +72,7 @@ internal sealed unsafe class NvrtcProgram : SafeHandle
                 result = read(handle, destination);
         }
 
-        return result == NvrtcResult.NVRTC_SUCCESS ? bytes : throw new InvalidOperationException($"NVRTC hands out no {what}: {Describe(result)}.");
+        return result == NvrtcResult.NVRTC_SUCCESS
+            ? bytes : throw new InvalidOperationException($"NVRTC hands out no {what}: {Describe(result)}.");
     }
 }

@@ -11,7 +11,8 @@ public sealed class DriverProcessTests
         RealNvrtc.RequireFolder(RealNvrtc.DriverFolder);
         string[] lines = await ProbeProcess.RunAsync(["driver"], ("PIXIO_CUDA_LIBRARIES", RealNvrtc.DriverFolder));
         Assert.Equal("0 devices: the CUDA driver reports no device", lines[0]);
-        Assert.StartsWith("CudaException: The CUDA driver does not start: cuInit gave CUDA_ERROR_NO_DEVICE (100)", lines[1], StringComparison.Ordinal);
+        Assert.StartsWith("CudaException: The CUDA driver does not start: cuInit gave CUDA_ERROR_NO_DEVICE (100)", lines[1],
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -59,7 +60,8 @@ public sealed class DriverProcessTests
     // Where the dynamic linker of one distribution or another looks.
     private static void SkipWithDriver()
     {
-        string[] folders = ["/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/lib/wsl/lib", "/usr/local/lib", "/run/opengl-driver/lib"];
+        string[] folders =
+            ["/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/lib", "/usr/lib/wsl/lib", "/usr/local/lib", "/run/opengl-driver/lib"];
         if (folders.FirstOrDefault(folder => File.Exists(Path.Combine(folder, "libcuda.so.1"))) is string found)
             Assert.Skip($"This machine has a driver in {found}.");
     }

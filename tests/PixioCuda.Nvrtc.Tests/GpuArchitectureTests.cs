@@ -37,12 +37,16 @@ public sealed class GpuArchitectureTests
     public void A_device_before_Ampere_is_refused()
         => Assert.Contains(
             "need a GPU of compute capability 8.0 or later",
-            Assert.Throws<NotSupportedException>(() => GpuArchitecture.CandidatesFor(new ComputeCapability(7, 5))).Message, StringComparison.Ordinal);
+            Assert.Throws<NotSupportedException>(
+                () => GpuArchitecture.CandidatesFor(new ComputeCapability(7, 5))).Message, StringComparison.Ordinal);
 
     [Fact]
     public void Names_are_those_of_NVRTC()
     {
-        Assert.Equal(("sm_90a", "compute_90a", 90), (GpuArchitecture.Sm90A.Name, GpuArchitecture.Sm90A.VirtualName, GpuArchitecture.Sm90A.Number));
-        Assert.Equal(["sm_86", "sm_85", "sm_84", "sm_83", "sm_82", "sm_81", "sm_80"], GpuArchitecture.CandidatesFor(new ComputeCapability(8, 6)).Select(a => a.Name));
+        GpuArchitecture hopper = GpuArchitecture.Sm90A;
+        Assert.Equal(("sm_90a", "compute_90a", 90), (hopper.Name, hopper.VirtualName, hopper.Number));
+        Assert.Equal(
+            ["sm_86", "sm_85", "sm_84", "sm_83", "sm_82", "sm_81", "sm_80"],
+            GpuArchitecture.CandidatesFor(new ComputeCapability(8, 6)).Select(candidate => candidate.Name));
     }
 }

@@ -113,7 +113,8 @@ public sealed class KernelCompilerTests
         {
             var source = new KernelSource(
                 "k.cu", $"#include \"{name}\"\nextern \"C\" __global__ void k(float* x) {{ *x = FACTOR; }}", [], [], "k", 8);
-            KernelCompilationException exception = Assert.Throws<KernelCompilationException>(() => compiler.Compile(source, GpuArchitecture.Sm80));
+            KernelCompilationException exception = Assert.Throws<KernelCompilationException>(
+                () => compiler.Compile(source, GpuArchitecture.Sm80));
             Assert.Equal(("k.cu", 1), (exception.File, exception.Line));
         }
         finally

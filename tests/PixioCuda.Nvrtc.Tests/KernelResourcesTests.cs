@@ -28,5 +28,6 @@ public sealed class KernelResourcesTests
 
     [Fact]
     public void A_log_without_registers_is_refused()
-        => Assert.Contains("'Used N registers'", Assert.Throws<FormatException>(() => KernelResources.Parse("nothing")).Message, StringComparison.Ordinal);
+        => Assert.Contains(
+            "'Used N registers'", Assert.Throws<FormatException>(() => KernelResources.Parse("nothing")).Message, StringComparison.Ordinal);
 }

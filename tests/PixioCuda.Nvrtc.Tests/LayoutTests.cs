@@ -4,7 +4,8 @@ using Xunit;
 
 namespace PixioCuda.Nvrtc.Tests;
 
-/// <summary>The structs against the sizes and offsets that a C compiler gives those of cuda.h and cublasLt.h 12.4 on a 64-bit system.</summary>
+/// <summary>The structs against the sizes and offsets that a C compiler gives those of cuda.h and cublasLt.h 12.4 on a 64-bit
+/// system.</summary>
 public sealed unsafe class LayoutTests
 {
     [Fact]
@@ -29,8 +30,10 @@ public sealed unsafe class LayoutTests
         CUlaunchConfig launch = default;
         Assert.Equal(
             [0, 12, 24, 32, 40, 48],
-            (long[])[Offset(ref launch, ref launch.Grid), Offset(ref launch, ref launch.Block), Offset(ref launch, ref launch.SharedMemBytes),
-                Offset(ref launch, ref launch.Stream), (byte*)&launch.Attributes - (byte*)&launch, Offset(ref launch, ref launch.AttributeCount)]);
+            (long[])[Offset(ref launch, ref launch.Grid), Offset(ref launch, ref launch.Block),
+                Offset(ref launch, ref launch.SharedMemBytes),
+                Offset(ref launch, ref launch.Stream), (byte*)&launch.Attributes - (byte*)&launch,
+                Offset(ref launch, ref launch.AttributeCount)]);
 
         CUlaunchAttribute attribute = default;
         Assert.Equal(
@@ -48,12 +51,14 @@ public sealed unsafe class LayoutTests
         CUgraphExecUpdateResultInfo update = default;
         Assert.Equal(
             [0, 8, 16],
-            (long[])[Offset(ref update, ref update.Result), Offset(ref update, ref update.ErrorNode), Offset(ref update, ref update.ErrorFromNode)]);
+            (long[])[Offset(ref update, ref update.Result), Offset(ref update, ref update.ErrorNode),
+                Offset(ref update, ref update.ErrorFromNode)]);
 
         CublasLtMatmulHeuristicResult result = default;
         Assert.Equal(
             [0, 64, 72, 76],
-            (long[])[Offset(ref result, ref result.Algorithm), Offset(ref result, ref result.WorkspaceByteCount), Offset(ref result, ref result.State),
+            (long[])[Offset(ref result, ref result.Algorithm), Offset(ref result, ref result.WorkspaceByteCount),
+                Offset(ref result, ref result.State),
                 Offset(ref result, ref result.WavesCount)]);
 
         LinuxApi.Statx status = default;

@@ -35,7 +35,8 @@ internal static class ProbeProcess
     public static Task<string[]> RunAsync(string[] arguments, params (string Name, string? Value)[] variables)
         => RunAsync(arguments, null, variables);
 
-    public static async Task<string[]> RunAsync(string[] arguments, string? workingDirectory, params (string Name, string? Value)[] variables)
+    public static async Task<string[]> RunAsync(string[] arguments, string? workingDirectory, params (string Name,
+        string? Value)[] variables)
     {
         using Process process = Start(arguments, workingDirectory, variables);
         return await EndAsync(process);

@@ -95,7 +95,10 @@ internal static unsafe partial class Emulator
     private static string KeyOfSources()
     {
         using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        foreach (string file in Directory.EnumerateFiles(SourceFolder, "*", SearchOption.AllDirectories).Order(StringComparer.Ordinal))
+        // What is built is no source: it would change its own key.
+        string built = Path.Combine(SourceFolder, "build") + Path.DirectorySeparatorChar;
+        foreach (string file in Directory.EnumerateFiles(SourceFolder, "*", SearchOption.AllDirectories)
+            .Where(file => !file.StartsWith(built, StringComparison.Ordinal)).Order(StringComparer.Ordinal))
         {
             if (file.EndsWith(".cpp", StringComparison.Ordinal) || file.EndsWith(".h", StringComparison.Ordinal) || file.EndsWith(".sh", StringComparison.Ordinal))
                 hash.AppendData(File.ReadAllBytes(file));

@@ -35,9 +35,11 @@ public sealed class DeadContextTests
         foreach (Action call in (Action[])[
             () => device.Allocate<float>(1), () => device.AllocatePinned<float>(1), () => device.CreateStream(), () => device.CreateEvent(),
             () => _ = device.MemoryInfo, () => device.Upload(memory, new float[1]), () => device.Download(memory, new float[1]),
-            () => device.CopyAsync(stream, pinned, memory), () => device.CopyAsync(stream, memory, pinned), () => device.CopyAsync(stream, memory, memory),
+            () => device.CopyAsync(stream, pinned, memory), () => device.CopyAsync(stream, memory, pinned),
+            () => device.CopyAsync(stream, memory, memory),
             () => device.MemsetAsync(stream, memory, 0), () => device.Launch(stream, axpy, TestKernels.ConfigFor(64), args),
-            () => device.LoadKernel(TestKernels.Shared(1024)), () => stream.Synchronize(), () => _ = stream.IsIdle, () => stream.Record(@event),
+            () => device.LoadKernel(TestKernels.Shared(1024)), () => stream.Synchronize(), () => _ = stream.IsIdle,
+            () => stream.Record(@event),
             () => stream.Wait(@event), () => @event.Synchronize(), () => _ = @event.IsComplete, () => stream.Capture(() => { })])
         {
             CudaException later = Assert.Throws<CudaException>(call);

@@ -37,7 +37,9 @@ public sealed class GpuDeviceTests
         Assert.Equal("cuda:0 (Emulated H200)", device.Title);
         Assert.Equal("GPU-e0e1e2e3-e4e5-e6e7-e8e9-eaebecedeeef", device.Uuid);
         Assert.Equal(new ComputeCapability(9, 0), device.ComputeCapability);
-        Assert.Equal((4, 60L << 20, 227 << 10, 228 << 10), (device.SmCount, device.L2Bytes, device.SharedBytesPerBlockOptIn, device.SharedBytesPerSm));
+        Assert.Equal(
+            (4, 60L << 20, 227 << 10, 228 << 10),
+            (device.SmCount, device.L2Bytes, device.SharedBytesPerBlockOptIn, device.SharedBytesPerSm));
         Assert.Equal((2048, 1024, 8L << 30), (device.MaxThreadsPerSm, device.MaxThreadsPerBlock, device.TotalMemory));
         Assert.Equal((1755000, 2619000, 5120), (device.ClockKHz, device.MemoryClockKHz, device.BusWidthBits));
     }
@@ -74,7 +76,8 @@ public sealed class GpuDeviceTests
     {
         Emulator.Require();
         ArgumentException exception = Assert.Throws<ArgumentException>(() => GpuDevice.Open(id));
-        Assert.StartsWith($"There is no device '{id}'. Name one as cuda:N or by its UUID; the driver shows cuda:0 (", exception.Message, StringComparison.Ordinal);
+        Assert.StartsWith($"There is no device '{id}'. Name one as cuda:N or by its UUID; the driver shows cuda:0 (", exception.Message,
+            StringComparison.Ordinal);
         Assert.Contains(GpuDevice.List()[0].Uuid, exception.Message, StringComparison.Ordinal);
     }
 

@@ -35,7 +35,8 @@ public sealed class GpuLaunchTests
         using GpuDevice device = Emulator.Open();
         LoadedKernel[] kernels = new LoadedKernel[16];
         // Equal in contents, and not the same object.
-        Parallel.For(0, kernels.Length, index => kernels[index] = device.LoadKernel(TestKernels.Axpy with { Includes = [.. TestKernels.Axpy.Includes] }));
+        Parallel.For(0, kernels.Length,
+            index => kernels[index] = device.LoadKernel(TestKernels.Axpy with { Includes = [.. TestKernels.Axpy.Includes] }));
         Assert.All(kernels, kernel => Assert.Same(kernels[0], kernel));
         Assert.NotSame(kernels[0], device.LoadKernel(TestKernels.Axpy with { Defines = [new KernelDefine("OTHER", "1")] }));
         Assert.True(kernels[0].Attributes.MaxThreads >= TestKernels.Threads);
@@ -80,7 +81,8 @@ public sealed class GpuLaunchTests
             (good with { Grid = new Dim3(1, 65536) }, "its grid (1, 65536, 1) is not within"),
             (good with { Block = new Dim3(0) }, "its block (0, 1, 1) is not within"),
             (good with { Block = new Dim3(1, 1, 1025) }, "its block (1, 1, 1025) is not within"),
-            (good with { SharedBytes = info.SharedBytesPerBlockOptIn + 1 }, $"it asks for {info.SharedBytesPerBlockOptIn + 1} bytes of dynamic shared memory"),
+            (good with { SharedBytes = info.SharedBytesPerBlockOptIn + 1 },
+                $"it asks for {info.SharedBytesPerBlockOptIn + 1} bytes of dynamic shared memory"),
             (good with { SharedBytes = -1 }, "it asks for -1 bytes")])
         {
             ArgumentException exception = Assert.Throws<ArgumentException>(
@@ -101,7 +103,9 @@ public sealed class GpuLaunchTests
             LoadedKernel kernel = device.LoadKernel(TestKernels.Axpy);
             LaunchConfig config = new((6, 1), TestKernels.Threads, Cluster: 4);
             string problem = Assert.Throws<ArgumentException>(() => LaunchRules.Check(info, kernel, config)).Message;
-            Assert.Contains(info.ComputeCapability.Major >= 9 ? "or does not divide its grid (6, 1, 1)" : "does not have", problem, StringComparison.Ordinal);
+            Assert.Contains(
+                info.ComputeCapability.Major >= 9 ? "or does not divide its grid (6, 1, 1)" : "does not have",
+                problem, StringComparison.Ordinal);
             if (info.ComputeCapability.Major >= 9)
                 LaunchRules.Check(info, kernel, config with { Cluster = 3 });
         }
@@ -116,7 +120,8 @@ public sealed class GpuLaunchTests
     private static void AssertAxpy(GpuDevice device, KernelSource source, int count, int sharedBytes)
     {
         using GpuStream stream = device.CreateStream();
-        float[] x = [.. Enumerable.Range(0, count).Select(index => index * 0.25f)], y = [.. Enumerable.Range(0, count).Select(index => 3f - index)];
+        float[] x = [.. Enumerable.Range(0, count).Select(index => index * 0.25f)];
+        float[] y = [.. Enumerable.Range(0, count).Select(index => 3f - index)];
         using DeviceMemory<float> xMemory = device.Allocate<float>(count), yMemory = device.Allocate<float>(count);
         device.Upload(xMemory, x);
         device.Upload(yMemory, y);

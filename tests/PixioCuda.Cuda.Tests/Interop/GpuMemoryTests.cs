@@ -101,8 +101,11 @@ public sealed class GpuMemoryTests
         CudaException exception = Assert.Throws<CudaException>(() => device.Allocate<byte>(total + 1));
         Assert.Equal(CUresult.CUDA_ERROR_OUT_OF_MEMORY, exception.Result);
         Assert.Equal("cuMemAlloc_v2", exception.Function);
-        Assert.StartsWith(FormattableString.Invariant($"Allocating {total + 1:N0} bytes (free are "), exception.Message, StringComparison.Ordinal);
-        Assert.Contains(FormattableString.Invariant($" of {total:N0}) on {device.Info.Title} failed: cuMemAlloc_v2 gave CUDA_ERROR_OUT_OF_MEMORY (2)"), exception.Message, StringComparison.Ordinal);
+        Assert.StartsWith(FormattableString.Invariant($"Allocating {total + 1:N0} bytes (free are "), exception.Message,
+            StringComparison.Ordinal);
+        Assert.Contains(
+            FormattableString.Invariant($" of {total:N0}) on {device.Info.Title} failed: cuMemAlloc_v2 gave CUDA_ERROR_OUT_OF_MEMORY (2)"),
+            exception.Message, StringComparison.Ordinal);
         Assert.Contains("smaller batch", exception.Message, StringComparison.Ordinal);
         // Not the end of the device.
         Assert.Null(device.FirstError);

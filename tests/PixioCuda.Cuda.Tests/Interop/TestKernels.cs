@@ -28,7 +28,8 @@ internal static class TestKernels
     /// <summary>A source with an undeclared name in its last line.</summary>
     public static KernelSource Broken { get; } = Source("broken", "args.y[i] = undeclared;");
 
-    public static LaunchConfig ConfigFor(int count, int sharedBytes = 0) => new((count + Threads - 1) / Threads, Threads, SharedBytes: sharedBytes);
+    public static LaunchConfig ConfigFor(int count, int sharedBytes = 0)
+        => new((count + Threads - 1) / Threads, Threads, SharedBytes: sharedBytes);
 
     private static unsafe KernelSource Source(string entry, string body) => new(
         $"{entry}.cu",

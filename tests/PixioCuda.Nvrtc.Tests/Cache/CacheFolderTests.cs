@@ -53,7 +53,8 @@ public sealed class CacheFolderTests : IDisposable
         File.SetUnixFileMode(above ? Root : Kernels, OwnerOnly | mode);
         KernelCache cache = KernelCache.Open(Root);
         Assert.Null(cache.Folder);
-        Assert.Contains("is not trusted with code: others than its owner may write to it", Assert.Single(cache.Warnings), StringComparison.Ordinal);
+        Assert.Contains("is not trusted with code: others than its owner may write to it", Assert.Single(cache.Warnings),
+            StringComparison.Ordinal);
         // What is in it is not read either.
         Assert.False(cache.GetOrCompile(FakeCompiler.Source(), GpuArchitecture.Sm80, new FakeCompiler()).FromCache);
         Assert.Null(cache.Find(FakeCompiler.Source(), GpuArchitecture.Sm80));

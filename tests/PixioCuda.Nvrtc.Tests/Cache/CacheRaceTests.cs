@@ -65,7 +65,8 @@ public sealed class CacheRaceTests : IDisposable
     }
 
     private static string[] Hashes(string[] lines)
-        => [.. lines.Where(line => line.Contains(" compiled ", StringComparison.Ordinal) || line.Contains(" cached ", StringComparison.Ordinal))
+        => [.. lines.Where(
+            line => line.Contains(" compiled ", StringComparison.Ordinal) || line.Contains(" cached ", StringComparison.Ordinal))
             .Select(line => line.Split(' ')[0] + " " + line.Split(' ')[2])];
 
     private static void AssertSame(string[][] results)

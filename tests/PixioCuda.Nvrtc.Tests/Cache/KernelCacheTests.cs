@@ -39,7 +39,8 @@ public sealed class KernelCacheTests : IDisposable
             foreach (GpuArchitecture architecture in (GpuArchitecture[])[GpuArchitecture.Sm80, GpuArchitecture.Sm90A])
             {
                 CompiledKernel kernel = cache.GetOrCompile(Source, architecture, compiler);
-                Assert.EndsWith($"|{architecture}|{compiler.Version}", System.Text.Encoding.UTF8.GetString(kernel.Cubin), StringComparison.Ordinal);
+                Assert.EndsWith($"|{architecture}|{compiler.Version}", System.Text.Encoding.UTF8.GetString(kernel.Cubin),
+                    StringComparison.Ordinal);
             }
         }
 
@@ -121,7 +122,8 @@ public sealed class KernelCacheTests : IDisposable
         KernelSource[] sources = [.. Enumerable.Range(0, 200).Select(index => FakeCompiler.Source($"kernel {index % 20}"))];
         CompiledKernel[] kernels = cache.GetOrCompileAll(sources, GpuArchitecture.Sm80, compiler, degree: 8);
         for (int index = 0; index < sources.Length; index++)
-            Assert.StartsWith(sources[index].Text + "|", System.Text.Encoding.UTF8.GetString(kernels[index].Cubin), StringComparison.Ordinal);
+            Assert.StartsWith(
+                sources[index].Text + "|", System.Text.Encoding.UTF8.GetString(kernels[index].Cubin), StringComparison.Ordinal);
         Assert.Equal(20, Directory.GetFiles(Kernels).Length);
         Assert.Empty(cache.Warnings);
     }

@@ -26,7 +26,8 @@ public sealed class CudaLibraryLoaderTests : IDisposable
         RealNvrtc.RequireFolder(RealNvrtc.Folder);
         string broken = Broken("option");
         CudaLibraryException exception = Assert.Throws<CudaLibraryException>(() => CudaLibraryLoader.Load(
-            CudaLibraryKind.Nvrtc, new SearchEnvironment { Option = broken, VirtualEnvironment = Linked("venv/lib/python3.12/site-packages/nvidia/nvrtc/lib") }));
+            CudaLibraryKind.Nvrtc, new SearchEnvironment { Option = broken, VirtualEnvironment = Linked(
+                "venv/lib/python3.12/site-packages/nvidia/nvrtc/lib") }));
         Assert.Contains(Path.Combine(broken, "libnvrtc.so.12"), exception.Message, StringComparison.Ordinal);
         Assert.False(exception.IsMissing);
         Assert.DoesNotContain('\n', exception.Summary);
@@ -38,7 +39,8 @@ public sealed class CudaLibraryLoaderTests : IDisposable
         RealNvrtc.RequireFolder(RealNvrtc.Folder);
         string linked = Linked("toolkit/lib64");
         CudaLibrary library = CudaLibraryLoader.Load(
-            CudaLibraryKind.Nvrtc, new SearchEnvironment { Option = _folder.Folder("empty"), CudaHome = Path.Combine(_folder.Root, "toolkit") });
+            CudaLibraryKind.Nvrtc, new SearchEnvironment { Option = _folder.Folder("empty"), CudaHome = Path.Combine(_folder.Root,
+                "toolkit") });
         Assert.StartsWith(linked, library.Path, StringComparison.Ordinal);
     }
 
@@ -106,11 +108,14 @@ public sealed class CudaLibraryLoaderTests : IDisposable
             VirtualEnvironment = Path.Combine(_folder.Root, "venv"),
             AsksLinker = false,
         };
-        Assert.EndsWith("libnvrtc.so.12", CudaLibraryLoader.Load(CudaLibraryKind.Nvrtc, environment, driverMajor: 12).Path, StringComparison.Ordinal);
-        Assert.EndsWith("libnvrtc.so.13", CudaLibraryLoader.Load(CudaLibraryKind.Nvrtc, environment, driverMajor: 13).Path, StringComparison.Ordinal);
+        Assert.EndsWith("libnvrtc.so.12", CudaLibraryLoader.Load(CudaLibraryKind.Nvrtc, environment, driverMajor: 12).Path,
+            StringComparison.Ordinal);
+        Assert.EndsWith("libnvrtc.so.13", CudaLibraryLoader.Load(CudaLibraryKind.Nvrtc, environment, driverMajor: 13).Path,
+            StringComparison.Ordinal);
         Assert.EndsWith(
             "libnvrtc.so.13",
-            CudaLibraryLoader.Load(CudaLibraryKind.Nvrtc, environment with { VirtualEnvironment = null }, driverMajor: 12).Path, StringComparison.Ordinal);
+            CudaLibraryLoader.Load(CudaLibraryKind.Nvrtc, environment with { VirtualEnvironment = null },
+                driverMajor: 12).Path, StringComparison.Ordinal);
     }
 
     [Theory]

@@ -30,7 +30,8 @@ public sealed class LibraryPlacesTests : IDisposable
             [
                 "first", "second", "home-toolkit/lib64", "path-toolkit/lib64", "local/cuda-12.4/lib64",
                 "local/cuda-12.4/targets/x86_64-linux/lib", "", "venv/lib/python3.12/site-packages/nvidia/cuda_nvrtc/lib", "conda/lib",
-                "conda/lib/python3.11/site-packages/nvidia/cuda_nvrtc/lib", "home/.local/lib/python3.10/site-packages/nvidia/cuda_nvrtc/lib",
+                "conda/lib/python3.11/site-packages/nvidia/cuda_nvrtc/lib",
+                "home/.local/lib/python3.10/site-packages/nvidia/cuda_nvrtc/lib",
                 "usr/lib/python3/dist-packages/nvidia/cu13/lib",
             ],
             Relative(LibraryPlaces.Of(CudaLibraryKind.Nvrtc, environment)));
@@ -42,7 +43,8 @@ public sealed class LibraryPlacesTests : IDisposable
         string parent = _folder.Folder("local");
         foreach (string name in (string[])["cuda-9.2", "cuda-12.10", "cuda", "cuda-12.4", "cuda-13.0", "cuda-12"])
             _folder.Folder("local", name);
-        IReadOnlyList<LibraryPlace> places = LibraryPlaces.Of(CudaLibraryKind.CublasLt, new SearchEnvironment { ToolkitParents = [parent] });
+        IReadOnlyList<LibraryPlace> places = LibraryPlaces.Of(CudaLibraryKind.CublasLt,
+            new SearchEnvironment { ToolkitParents = [parent] });
         Assert.Equal(
             ["cuda", "cuda-13.0", "cuda-12.10", "cuda-12.4", "cuda-12", "cuda-9.2"],
             Relative(places).Where(path => path.Length > 0).Select(path => path.Split('/')[1]));
@@ -59,7 +61,8 @@ public sealed class LibraryPlacesTests : IDisposable
             DriverFolders = ["/usr/lib/wsl/lib"],
         };
         _folder.Folder("cuda-12.4", "lib64", "stubs");
-        Assert.Equal(["/opt/cuda", null, "/usr/lib/wsl/lib"], LibraryPlaces.Of(CudaLibraryKind.Driver, environment).Select(place => place.Folder));
+        Assert.Equal(["/opt/cuda", null, "/usr/lib/wsl/lib"], LibraryPlaces.Of(CudaLibraryKind.Driver, environment).Select(place
+            => place.Folder));
     }
 
     [Theory]
@@ -94,7 +97,12 @@ public sealed class LibraryPlacesTests : IDisposable
     [Fact]
     public void Where_no_folder_matches_the_pattern_is_told()
     {
-        var environment = new SearchEnvironment { ToolkitParents = [_folder.Root], Home = _folder.Root, PythonPrefixes = ["/no-such-prefix"] };
+        var environment = new SearchEnvironment
+        {
+            ToolkitParents = [_folder.Root],
+            Home = _folder.Root,
+            PythonPrefixes = ["/no-such-prefix"],
+        };
         Assert.Equal(
             ["cuda*", ".local/lib/python3*/*-packages/nvidia/*/lib"],
             Relative(LibraryPlaces.Of(CudaLibraryKind.Nvrtc, environment).Where(place => place.IsPattern)).Take(2));
