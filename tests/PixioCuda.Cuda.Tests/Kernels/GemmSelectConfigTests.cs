@@ -1,0 +1,60 @@
+using System.Runtime.CompilerServices;
+using PixioCuda.Kernels;
+using Xunit;
+
+namespace PixioCuda.Cuda.Tests;
+
+/// <summary>The choice of a tile is a pure function: held against the limits of devices without one.</summary>
+public sealed class GemmSelectConfigTests
+{
+    private static readonly DeviceLimits[] Devices = [DeviceLimits.A100, DeviceLimits.Rtx4090, DeviceLimits.H200];
+
+    [Fact]
+    public void Every_choice_is_within_the_limits_of_its_device()
+    {
+        int count = 0;
+        foreach (DeviceLimits device in Devices)
+        {
+            foreach (GemmShape shape in GemmShapes.OfPresets().Concat(GemmShapes.Odd()))
+            {
+                GemmConfig config = GemmKernel.SelectConfig(shape, device);
+                Assert.InRange(config.SharedBytes, 1, device.SharedBytesPerBlock);
+                Assert.InRange(config.Threads, 32, 1024);
+                Assert.True(config.BlocksPerSm >= 1);
+                Assert.True(config.BlocksPerSm * (config.SharedBytes + 1024) <= device.SharedBytesPerSm, $"{shape}: {config.BlocksPerSm} blocks do not fit");
+                Assert.True(config.BlocksPerSm * config.Threads <= device.ThreadsPerSm, $"{shape}: {config.BlocksPerSm} blocks do not fit");
+                Assert.True(config.RegisterBudget * config.Threads * config.BlocksPerSm <= 65536, $"{shape}: registers do not fit");
+                // What the copies and stores count on.
+                Assert.Equal(0, (long)shape.K * shape.Element.ByteCount() % config.CopyBytes);
+                Assert.Equal(0, shape.N % config.Vector);
+                Assert.InRange(config.Band(shape, device.SmCount), 1, config.Tiles(shape).Rows);
+                count++;
+            }
+        }
+
+        Assert.True(count > 3000, $"only {count} shapes were tried");
+    }
+
+    [Fact]
+    public void Large_products_take_large_tiles_and_few_rows_fill_the_device()
+    {
+        // ViT-H at batch 64 on an H200: 16896 tokens are 132 x 128, whole waves of 132 multiprocessors.
+        GemmConfig large = GemmKernel.SelectConfig(Half(16896, 5120, 1280, GemmEpilogue.BiasGelu), DeviceLimits.H200);
+        Assert.Equal((128, 256), (large.BlockM, large.BlockN));
+        // At batch 1, and for class tokens alone, most multiprocessors have a tile.
+        foreach ((int m, int n, int k) in new[] { (264, 3840, 1280), (264, 1280, 1280), (264, 5120, 1280), (264, 1280, 5120), (8, 5120, 1280) })
+        {
+            (long rows, long columns) = GemmKernel.SelectConfig(Half(m, n, k, GemmEpilogue.Bias), DeviceLimits.H200).Tiles(Half(m, n, k, GemmEpilogue.Bias));
+            Assert.True(rows * columns >= 60, $"{m} x {n} x {k}: {rows} x {columns} tiles for 132 multiprocessors");
+        }
+    }
+
+    [Fact]
+    public void Arguments_are_as_large_as_the_kernel_has_them()
+    {
+        Assert.Equal(16, Unsafe.SizeOf<GemmRowsArgs>());
+        Assert.Equal(104, Unsafe.SizeOf<GemmArgs>());
+    }
+
+    private static GemmShape Half(int m, int n, int k, GemmEpilogue epilogue) => new(m, n, k, ElementType.BF16, ElementType.BF16, epilogue);
+}
