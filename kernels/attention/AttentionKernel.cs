@@ -49,7 +49,7 @@ internal sealed class AttentionKernel
     private static AttentionConfig SelectHalf(AttentionShape shape, DeviceLimits device)
     {
         (int warps, int rowTiles, int blocksPerSm) = AttentionTiles.QueryTiles(shape, device);
-        int keyBlock = AttentionTiles.KeyBlock(shape.Tokens);
+        int keyBlock = AttentionTiles.KeyBlock(shape.Tokens, shape.HeadDim);
         AttentionConfig config = new(shape.HeadDim, shape.Element, keyBlock, warps, rowTiles, 3, blocksPerSm);
         // A third stage hides more of the way from memory, where as many blocks stay resident with it.
         bool third = AttentionShape.CeilDiv(shape.Tokens, keyBlock) >= 3 && AttentionTiles.Fit(device, config.SharedBytes) >= blocksPerSm;

@@ -47,7 +47,7 @@ internal sealed class AttentionProbabilitiesKernel
         if (shape.Element != ElementType.F32)
         {
             int blocksPerSm = AttentionShape.RoundUp(shape.HeadDim, 16) <= 96 ? 3 : 2;
-            return new(shape.HeadDim, shape.Element, AttentionTiles.KeyBlock(shape.Tokens), 4, vector, blocksPerSm);
+            return new(shape.HeadDim, shape.Element, AttentionTiles.KeyBlock(shape.Tokens, shape.HeadDim), 4, vector, blocksPerSm);
         }
 
         AttentionProbabilitiesConfig config = new(shape.HeadDim, ElementType.F32, 0, 4, vector, 3);

@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstring>
 
 #include "driver.h"
@@ -16,6 +17,16 @@ size_t image_bytes(const unsigned char* image) {
     ElfW(Ehdr) header;
     std::memcpy(&header, image, sizeof header);
     return header.e_shoff + static_cast<size_t>(header.e_shentsize) * header.e_shnum;
+}
+
+/// A name for an open file that no file had before: the loader takes a name that it knows for the library that it has loaded, but numbers of
+/// files are used again. Empty parts of a path mean nothing to the system.
+std::string unique_path(int file) {
+    static std::atomic<unsigned> count = 0;
+    std::string path = "/proc/self";
+    for (unsigned rest = ++count; rest; rest /= 2)
+        path += rest % 2 ? "//" : "/.";
+    return path + "/fd/" + std::to_string(file);
 }
 
 /// The kernels' undefined symbols are this library's functions, which the loader finds once it is global.
@@ -64,9 +75,7 @@ int cuModuleLoadDataEx(Module** result, const void* image, unsigned, int*, void*
             close(file);
         return CUDA_ERROR_OUT_OF_MEMORY;
     }
-    char path[64];
-    std::snprintf(path, sizeof path, "/proc/self/fd/%d", file);
-    void* library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    void* library = dlopen(unique_path(file).c_str(), RTLD_NOW | RTLD_LOCAL);
     close(file);
     if (!library) {
         remember_error(dlerror());
