@@ -37,7 +37,8 @@ internal sealed class AttentionKernel
 
     public AttentionConfig Config { get; }
 
-    /// <summary>The configuration for a shape. A picture's bits are the same in every one that batch and query tokens may lead to.</summary>
+    /// <summary>The configuration for a shape. A picture's bits are the same in every one that batch and query tokens may lead
+    /// to.</summary>
     /// <exception cref="ArgumentException">The shape is not possible.</exception>
     /// <exception cref="NotSupportedException">The kernels are not made for it.</exception>
     public static AttentionConfig SelectConfig(AttentionShape shape, DeviceLimits device)
@@ -60,7 +61,8 @@ internal sealed class AttentionKernel
     {
         // Registers bind: context and its part of a block are 32 for each 16 columns of a lane's 4 rows.
         AttentionConfig config = new(shape.HeadDim, ElementType.F32, 0, 4, 1, 2, shape.HeadDim <= 64 ? 3 : 2);
-        return config with { KeyBlock = AttentionTiles.FloatKeyBlock(shape.Tokens, device, keys => (config with { KeyBlock = keys }).SharedBytes) };
+        int keyBlock = AttentionTiles.FloatKeyBlock(shape.Tokens, device, keys => (config with { KeyBlock = keys }).SharedBytes);
+        return config with { KeyBlock = keyBlock };
     }
 
     /// <summary>Launches it.</summary>

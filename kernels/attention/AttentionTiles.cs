@@ -36,7 +36,8 @@ internal static class AttentionTiles
         }
 
         return best != 0 ? best : throw new NotSupportedException(
-            $"Attention in float32 needs {sharedBytes(16)} bytes of shared memory for a block, and the device has {device.SharedBytesPerBlock}. Use half precision.");
+            $"Attention in float32 needs {sharedBytes(16)} bytes of shared memory for a block, and the device has "
+            + $"{device.SharedBytesPerBlock}. Use half precision.");
     }
 
     /// <summary>Blocks of so much dynamic shared memory that fit into a multiprocessor at a time.</summary>

@@ -79,7 +79,7 @@ DEVICE void store_rows(T* destination, u64 stride, SharedAddress tile, u32 valid
         SharedAddress from = tile + tile_offset<Tile>(row, byte / 16) + byte % 16;
         T* to = destination + row * stride + byte / sizeof(T);
         if constexpr (Tile::kCopyBytes == 16)
-            store16(to, load_shared16(from));
+            store_global16(to, load_shared16(from));
         else if constexpr (Tile::kCopyBytes == 8)
             store8(to, load_shared8(from));
         else if constexpr (Tile::kCopyBytes == 4)
