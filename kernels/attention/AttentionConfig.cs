@@ -16,8 +16,8 @@ internal sealed record AttentionConfig(int HeadDim, ElementType Element, int Key
     private const int WarpSize = 32, RegistersPerSm = 65536, MaxRegisters = 255;
 
     public KernelSource Source => Element == ElementType.F32
-        ? KernelText.Source<AttentionArgs>("attention_f32", new("HEAD_DIM", $"{HeadDim}"), new("KEY_BLOCK", $"{KeyBlock}"), new("WARPS", $"{Warps}"),
-            new("BLOCKS_PER_SM", $"{BlocksPerSm}"))
+        ? KernelText.Source<AttentionArgs>("attention_f32", new("HEAD_DIM", $"{HeadDim}"), new("KEY_BLOCK", $"{KeyBlock}"),
+            new("WARPS", $"{Warps}"), new("BLOCKS_PER_SM", $"{BlocksPerSm}"))
         : KernelText.Source<AttentionArgs>("attention", new("ELEMENT", Element.DeviceName()), new("HEAD_DIM", $"{HeadDim}"),
             new("KEY_BLOCK", $"{KeyBlock}"), new("WARPS", $"{Warps}"), new("ROW_TILES", $"{RowTiles}"), new("STAGES", $"{Stages}"),
             new("BLOCKS_PER_SM", $"{BlocksPerSm}"));
@@ -61,8 +61,8 @@ internal sealed record AttentionConfig(int HeadDim, ElementType Element, int Key
 
     private AttentionShape Sizes => new(1, 1, 1, 1, HeadDim, Element);
 
-    /// <summary>What a launch moves: the queries once, keys and values once for each tile of queries, in float32 a sample of the keys again;
-    /// the context once.</summary>
+    /// <summary>What a launch moves: the queries once, keys and values once for each tile of queries, in float32 a sample of the keys
+    /// again; the context once.</summary>
     public KernelWork Work(AttentionShape shape)
     {
         int size = shape.Element.ByteCount();
@@ -81,5 +81,6 @@ internal sealed record AttentionConfig(int HeadDim, ElementType Element, int Key
     internal static int StagedColumns(int keyBlock) => keyBlock % 16 == 8 ? keyBlock : keyBlock + 8;
 
     /// <summary>The most that ptxas may take so that as many blocks fit: a multiple of 8.</summary>
-    internal static int RegistersFor(int threads, int blocksPerSm) => Math.Min(RegistersPerSm / (threads * blocksPerSm) / 8 * 8, MaxRegisters);
+    internal static int RegistersFor(int threads, int blocksPerSm)
+        => Math.Min(RegistersPerSm / (threads * blocksPerSm) / 8 * 8, MaxRegisters);
 }

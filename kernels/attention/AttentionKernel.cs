@@ -37,7 +37,8 @@ internal sealed class AttentionKernel
 
     public AttentionConfig Config { get; }
 
-    /// <summary>The configuration for a shape. A picture's bits are the same in every one that batch and query tokens may lead to.</summary>
+    /// <summary>The configuration for a shape. A picture's bits are the same in every one that batch and query tokens may lead
+    /// to.</summary>
     /// <exception cref="ArgumentException">The shape is not possible.</exception>
     /// <exception cref="NotSupportedException">The kernels are not made for it.</exception>
     public static AttentionConfig SelectConfig(AttentionShape shape, DeviceLimits device)
@@ -49,7 +50,7 @@ internal sealed class AttentionKernel
     private static AttentionConfig SelectHalf(AttentionShape shape, DeviceLimits device)
     {
         (int warps, int rowTiles, int blocksPerSm) = AttentionTiles.QueryTiles(shape, device);
-        int keyBlock = AttentionTiles.KeyBlock(shape.Tokens);
+        int keyBlock = AttentionTiles.KeyBlock(shape.Tokens, shape.HeadDim);
         AttentionConfig config = new(shape.HeadDim, shape.Element, keyBlock, warps, rowTiles, 3, blocksPerSm);
         // A third stage hides more of the way from memory, where as many blocks stay resident with it.
         bool third = AttentionShape.CeilDiv(shape.Tokens, keyBlock) >= 3 && AttentionTiles.Fit(device, config.SharedBytes) >= blocksPerSm;
@@ -60,7 +61,8 @@ internal sealed class AttentionKernel
     {
         // Registers bind: context and its part of a block are 32 for each 16 columns of a lane's 4 rows.
         AttentionConfig config = new(shape.HeadDim, ElementType.F32, 0, 4, 1, 2, shape.HeadDim <= 64 ? 3 : 2);
-        return config with { KeyBlock = AttentionTiles.FloatKeyBlock(shape.Tokens, device, keys => (config with { KeyBlock = keys }).SharedBytes) };
+        int keyBlock = AttentionTiles.FloatKeyBlock(shape.Tokens, device, keys => (config with { KeyBlock = keys }).SharedBytes);
+        return config with { KeyBlock = keyBlock };
     }
 
     /// <summary>Launches it.</summary>

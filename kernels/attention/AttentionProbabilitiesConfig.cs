@@ -15,8 +15,8 @@ internal sealed record AttentionProbabilitiesConfig(int HeadDim, ElementType Ele
     private const int WarpSize = 32, Stages = 2;
 
     public KernelSource Source => Element == ElementType.F32
-        ? KernelText.Source<AttentionProbabilitiesArgs>("attention_probabilities_f32", new("HEAD_DIM", $"{HeadDim}"), new("KEY_BLOCK", $"{KeyBlock}"),
-            new("WARPS", $"{Warps}"), new("VECTOR", $"{Vector}"), new("BLOCKS_PER_SM", $"{BlocksPerSm}"))
+        ? KernelText.Source<AttentionProbabilitiesArgs>("attention_probabilities_f32", new("HEAD_DIM", $"{HeadDim}"),
+            new("KEY_BLOCK", $"{KeyBlock}"), new("WARPS", $"{Warps}"), new("VECTOR", $"{Vector}"), new("BLOCKS_PER_SM", $"{BlocksPerSm}"))
         : KernelText.Source<AttentionProbabilitiesArgs>("attention_probabilities", new("ELEMENT", Element.DeviceName()),
             new("HEAD_DIM", $"{HeadDim}"), new("KEY_BLOCK", $"{KeyBlock}"), new("WARPS", $"{Warps}"), new("VECTOR", $"{Vector}"),
             new("BLOCKS_PER_SM", $"{BlocksPerSm}"));
@@ -44,17 +44,19 @@ internal sealed record AttentionProbabilitiesConfig(int HeadDim, ElementType Ele
             string[] always = Element switch
             {
                 ElementType.F32 => ["fma.rn.f32", "ld.shared.v4", "shfl.sync"],
-                ElementType.F16 => ["ldmatrix.sync.aligned.m8n8.x4.shared.b16", "ex2.approx.ftz.f32", "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32"],
-                _ => ["ldmatrix.sync.aligned.m8n8.x4.shared.b16", "ex2.approx.ftz.f32", "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32"],
+                ElementType.F16 => [.. TensorInstructions, "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32"],
+                _ => [.. TensorInstructions, "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32"],
             };
             return Sizes.CopyInstruction is string copy ? [.. always, copy] : always;
         }
     }
 
+    private static string[] TensorInstructions => ["ldmatrix.sync.aligned.m8n8.x4.shared.b16", "ex2.approx.ftz.f32", "shfl.sync"];
+
     private AttentionShape Sizes => new(1, 1, 1, 1, HeadDim, Element);
 
-    /// <summary>What a launch moves: the queries once and the keys twice for each tile of them, in float32 a sample of the keys again; every
-    /// probability once.</summary>
+    /// <summary>What a launch moves: the queries once and the keys twice for each tile of them, in float32 a sample of the keys again;
+    /// every probability once.</summary>
     public KernelWork Work(AttentionShape shape, int headCount)
     {
         int size = shape.Element.ByteCount();

@@ -47,11 +47,12 @@ internal sealed class AttentionProbabilitiesKernel
         if (shape.Element != ElementType.F32)
         {
             int blocksPerSm = AttentionShape.RoundUp(shape.HeadDim, 16) <= 96 ? 3 : 2;
-            return new(shape.HeadDim, shape.Element, AttentionTiles.KeyBlock(shape.Tokens), 4, vector, blocksPerSm);
+            return new(shape.HeadDim, shape.Element, AttentionTiles.KeyBlock(shape.Tokens, shape.HeadDim), 4, vector, blocksPerSm);
         }
 
         AttentionProbabilitiesConfig config = new(shape.HeadDim, ElementType.F32, 0, 4, vector, 3);
-        return config with { KeyBlock = AttentionTiles.FloatKeyBlock(shape.Tokens, device, keys => (config with { KeyBlock = keys }).SharedBytes) };
+        int keyBlock = AttentionTiles.FloatKeyBlock(shape.Tokens, device, keys => (config with { KeyBlock = keys }).SharedBytes);
+        return config with { KeyBlock = keyBlock };
     }
 
     /// <summary>Launches it.</summary>
@@ -61,7 +62,8 @@ internal sealed class AttentionProbabilitiesKernel
     /// <param name="headCount">How many they are, at least 1.</param>
     /// <param name="probabilities">[Batch, headCount, Tokens, Tokens], aligned to 8 bytes.</param>
     /// <exception cref="ArgumentOutOfRangeException">No head is wanted, or more than there are.</exception>
-    public void Launch(GpuStream stream, DevicePointer<byte> qkv, DevicePointer<uint> chosen, int headCount, DevicePointer<float> probabilities)
+    public void Launch(
+        GpuStream stream, DevicePointer<byte> qkv, DevicePointer<uint> chosen, int headCount, DevicePointer<float> probabilities)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(headCount);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(headCount, _shape.Heads);

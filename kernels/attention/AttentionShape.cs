@@ -22,12 +22,23 @@ internal readonly record struct AttentionShape(int Batch, int Tokens, int QueryT
         if (QueryTokens > Tokens)
             throw new ArgumentException($"An attention over {Tokens} tokens cannot have {QueryTokens} query tokens.");
         if (HeadDim > MaxHeadDim)
-            throw new NotSupportedException($"Attention with heads of {HeadDim} does not fit into registers; at most {MaxHeadDim} do. Use the CPU backend.");
+        {
+            throw new NotSupportedException(
+                $"Attention with heads of {HeadDim} does not fit into registers; at most {MaxHeadDim} do. Use the CPU backend.");
+        }
+
         if (Batch > MaxGrid || Heads > MaxGrid)
-            throw new NotSupportedException($"Attention of {Batch} pictures with {Heads} heads is not possible in one launch; {MaxGrid} of each are.");
+        {
+            throw new NotSupportedException(
+                $"Attention of {Batch} pictures with {Heads} heads is not possible in one launch; {MaxGrid} of each are.");
+        }
+
         // What the kernels count in 32 bits.
         if ((long)Batch * Tokens > int.MaxValue || 3L * Heads * HeadDim > int.MaxValue)
-            throw new NotSupportedException($"Attention over {Batch} x {Tokens} tokens of {Heads} x {HeadDim} is too large for one launch. Run fewer pictures.");
+        {
+            throw new NotSupportedException(
+                $"Attention over {Batch} x {Tokens} tokens of {Heads} x {HeadDim} is too large for one launch. Run fewer pictures.");
+        }
     }
 
     /// <summary>What a score is multiplied with before e, or 2 where base2 is set, is raised to it.</summary>
@@ -52,5 +63,6 @@ internal readonly record struct AttentionShape(int Batch, int Tokens, int QueryT
     public static int CeilDiv(int value, int divisor) => (value + divisor - 1) / divisor;
 
     public override string ToString() => string.Create(
-        CultureInfo.InvariantCulture, $"attention of {Batch} x {QueryTokens} over {Tokens} tokens, {Heads} heads of {HeadDim}, {Element.DeviceName()}");
+        CultureInfo.InvariantCulture,
+        $"attention of {Batch} x {QueryTokens} over {Tokens} tokens, {Heads} heads of {HeadDim}, {Element.DeviceName()}");
 }

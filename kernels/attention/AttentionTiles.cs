@@ -4,12 +4,13 @@ namespace PixioCuda.Kernels;
 /// tokens and the device alone. Everything else may follow the batch, since no row's bits depend on it.</summary>
 internal static class AttentionTiles
 {
-    /// <summary>Keys that pass by at a time in half precision: equal blocks of at most 64.</summary>
-    public static int KeyBlock(int tokens)
+    /// <summary>Keys that pass by at a time in half precision: equal blocks of at most 64, or 48.</summary>
+    public static int KeyBlock(int tokens, int headDim)
     {
-        // Registers bind: 64 keys are 32 registers of scores for each row tile, beside the context's and the queries' 60 (head dim 80).
-        const int Most = 64;
-        int blocks = AttentionShape.CeilDiv(tokens, Most);
+        // Registers bind: with two row tiles of heads of 80, context and queries take 120 beside 64 for the scores of 64 keys, and ptxas
+        // spills; with 48 keys it does not.
+        int most = headDim <= 64 ? 64 : 48;
+        int blocks = AttentionShape.CeilDiv(tokens, most);
         // A step of tensor cores takes 16 keys; steps behind the last key are left out, so that 264 tokens cost 272 in any block.
         return AttentionShape.RoundUp(AttentionShape.CeilDiv(tokens, blocks), 16);
     }
@@ -35,7 +36,8 @@ internal static class AttentionTiles
         }
 
         return best != 0 ? best : throw new NotSupportedException(
-            $"Attention in float32 needs {sharedBytes(16)} bytes of shared memory for a block, and the device has {device.SharedBytesPerBlock}. Use half precision.");
+            $"Attention in float32 needs {sharedBytes(16)} bytes of shared memory for a block, and the device has "
+            + $"{device.SharedBytesPerBlock}. Use half precision.");
     }
 
     /// <summary>Blocks of so much dynamic shared memory that fit into a multiprocessor at a time.</summary>

@@ -35,7 +35,9 @@ struct HeadTile {
 
 /// In bytes, from the first row of a tile. Rows 8 apart have the same swizzle.
 template <typename Tile>
-DEVICE u32 tile_offset(u32 row, u32 chunk) { return row * Tile::kRowBytes + ((chunk ^ (row / (8 / Tile::kSwizzle) % Tile::kSwizzle)) * 16); }
+DEVICE u32 tile_offset(u32 row, u32 chunk) {
+    return row * Tile::kRowBytes + (chunk ^ (row / (8 / Tile::kSwizzle) % Tile::kSwizzle)) * 16;
+}
 
 /// Starts copying kRows rows that lie `stride` elements apart, of which the first `valid_rows` exist and the others are zeros, by
 /// kThreads threads of which this is number `thread`. `source` points at an existing row, whatever valid_rows is.
@@ -65,16 +67,19 @@ DEVICE void copy_rows(SharedAddress tile, const T* source, u64 stride, u32 valid
 /// Stores the first `valid_rows` of a tile's kRows rows by the lanes of one warp, the padding left out.
 template <typename Tile, u32 kRows, typename T>
 DEVICE void store_rows(T* destination, u64 stride, SharedAddress tile, u32 valid_rows) {
-    constexpr u32 kUnitsPerRow = Tile::kHeadBytes / Tile::kCopyBytes;
+    // Lanes take the padding's places too, but store nothing for them: so neighbouring lanes read neighbouring chunks.
+    constexpr u32 kUnitsPerRow = Tile::kRowBytes / Tile::kCopyBytes;
     UNROLL for (u32 first = 0; first < kRows * kUnitsPerRow; first += kWarpSize) {
         u32 unit = first + lane_index();
         u32 row = unit / kUnitsPerRow, byte = unit % kUnitsPerRow * Tile::kCopyBytes;
         if (row >= min_of(valid_rows, kRows))
             break;
+        if (byte >= Tile::kHeadBytes)
+            continue;
         SharedAddress from = tile + tile_offset<Tile>(row, byte / 16) + byte % 16;
         T* to = destination + row * stride + byte / sizeof(T);
         if constexpr (Tile::kCopyBytes == 16)
-            store16(to, load_shared16(from));
+            store_global16(to, load_shared16(from));
         else if constexpr (Tile::kCopyBytes == 8)
             store8(to, load_shared8(from));
         else if constexpr (Tile::kCopyBytes == 4)

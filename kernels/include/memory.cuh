@@ -171,3 +171,10 @@ DEVICE u32 load_shared4(SharedAddress address) {
 DEVICE void store_shared2(SharedAddress address, u16 value) {
     PTX(asm volatile("st.shared.u16 [%0], %1;" ::"r"(address), "h"(value) : "memory"), *static_cast<u16*>(emulator_shared_pointer(address)) = value);
 }
+
+/// 16 bytes to global memory, aligned to 16, by one instruction: the compiler may take a plain store of 16 bytes to pieces.
+DEVICE void store_global16(void* pointer, Words4 value) {
+    PTX(asm volatile("st.global.v4.u32 [%0], {%1, %2, %3, %4};"
+                     ::"l"(__cvta_generic_to_global(pointer)), "r"(value.x), "r"(value.y), "r"(value.z), "r"(value.w) : "memory"),
+        emulator_store16(pointer, __builtin_bit_cast(EmulatedWords4, value)));
+}
