@@ -48,7 +48,7 @@ void load_matrices(Collective& all, bool transposed) {
             addresses[row] = reinterpret_cast<uintptr_t>(pointer);
         }
         if (block.launch->request.count_traffic)
-            count_shared(addresses, 8, 16, block.launch->result.traffic);
+            count_shared(addresses, 8, 16, 0xFF, block.launch->result.traffic);
     }
     for (unsigned lane = 0; lane < kWarpSize; lane++) {
         unsigned g = lane / 4, t = lane % 4, words[4];

@@ -1,4 +1,6 @@
 // Conversions of numbers as the GPU rounds: to nearest even.
+#include <cfloat>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 
@@ -25,5 +27,10 @@ extern "C" {
 
 unsigned emulator_pack_bf16x2(float low, float high) { return to_bf16(low) | to_bf16(high) << 16; }
 unsigned emulator_pack_f16x2(float low, float high) { return to_f16(low) | to_f16(high) << 16; }
+
+float emulator_exp2(float x) {
+    float power = std::exp2(x);
+    return power < FLT_MIN ? 0.0f : power;
+}
 
 } // extern "C"

@@ -40,7 +40,7 @@ void count_global(const uintptr_t* addresses, unsigned count, unsigned bytes, ui
     total += static_cast<uint64_t>(std::unique(sectors, sectors + sector_count) - sectors) * kSectorBytes;
 }
 
-void count_group(const Access* const* group, unsigned count, Traffic& traffic) {
+void count_group(const Access* const* group, unsigned count, unsigned lanes, Traffic& traffic) {
     uintptr_t addresses[kWarpSize];
     unsigned bytes = 0;
     for (unsigned i = 0; i < count; i++) {
@@ -55,7 +55,7 @@ void count_group(const Access* const* group, unsigned count, Traffic& traffic) {
         count_global(addresses, count, bytes, traffic.global_write_bytes);
         break;
     default:
-        count_shared(addresses, count, bytes, traffic);
+        count_shared(addresses, count, bytes, lanes, traffic);
         break;
     }
 }
@@ -78,7 +78,7 @@ bool same_course(const Warp& warp, unsigned lanes) {
 void count_diverged(const Warp& warp, unsigned lanes, Traffic& traffic) {
     struct Entry {
         const void* place;
-        unsigned kind, occurrence;
+        unsigned kind, occurrence, lane;
         const Access* access;
     };
     std::vector<Entry> entries;
@@ -86,7 +86,7 @@ void count_diverged(const Warp& warp, unsigned lanes, Traffic& traffic) {
         const std::vector<Access>& accesses = warp.thread(__builtin_ctz(rest)).accesses;
         size_t begin = entries.size();
         for (const Access& access : accesses)
-            entries.push_back({access.place, static_cast<unsigned>(access.kind), 0, &access});
+            entries.push_back({access.place, static_cast<unsigned>(access.kind), 0, static_cast<unsigned>(__builtin_ctz(rest)), &access});
         std::stable_sort(entries.begin() + begin, entries.end(),
             [](const Entry& a, const Entry& b) { return a.place != b.place ? a.place < b.place : a.kind < b.kind; });
         for (size_t i = begin + 1; i < entries.size(); i++) {
@@ -95,27 +95,34 @@ void count_diverged(const Warp& warp, unsigned lanes, Traffic& traffic) {
         }
     }
     auto key = [](const Entry& entry) { return std::tuple(entry.place, entry.kind, entry.occurrence); };
-    std::sort(entries.begin(), entries.end(), [&](const Entry& a, const Entry& b) { return key(a) < key(b); });
+    // Stable: the lanes of a group stay in their order.
+    std::stable_sort(entries.begin(), entries.end(), [&](const Entry& a, const Entry& b) { return key(a) < key(b); });
     const Access* group[kWarpSize];
     for (size_t begin = 0; begin < entries.size();) {
-        unsigned count = 0;
+        unsigned count = 0, together = 0;
         while (begin + count < entries.size() && key(entries[begin + count]) == key(entries[begin])) {
             group[count] = entries[begin + count].access;
+            together |= 1u << entries[begin + count].lane;
             count++;
         }
-        count_group(group, count, traffic);
+        count_group(group, count, together, traffic);
         begin += count;
     }
 }
 } // namespace
 
-void count_shared(const uintptr_t* addresses, unsigned count, unsigned bytes, Traffic& traffic) {
-    // Wide accesses go in parts of lanes that can be served at once: 16 bytes by 8 lanes, 8 bytes by 16.
+void count_shared(const uintptr_t* addresses, unsigned count, unsigned bytes, unsigned lanes, Traffic& traffic) {
+    // Wide accesses go in parts of neighbouring lanes that can be served at once: 16 bytes by 8 lanes, 8 bytes by 16.
     unsigned lanes_at_once = bytes <= kBankBytes ? kWarpSize : kBytesPerPass / bytes;
-    for (unsigned begin = 0; begin < count; begin += lanes_at_once) {
-        unsigned needed = passes(addresses + begin, std::min(lanes_at_once, count - begin), bytes);
+    unsigned part_mask = lanes_at_once == kWarpSize ? kAllLanes : (1u << lanes_at_once) - 1;
+    for (unsigned begin = 0; begin < count; lanes = lanes_at_once == kWarpSize ? 0 : lanes >> lanes_at_once) {
+        unsigned part = __builtin_popcount(lanes & part_mask);
+        if (part == 0)
+            continue;
+        unsigned needed = passes(addresses + begin, part, bytes);
         traffic.shared_accesses += needed;
         traffic.bank_conflicts += needed - 1;
+        begin += part;
     }
 }
 
@@ -134,7 +141,7 @@ void count_accesses(Warp& warp, Traffic& traffic) {
             unsigned count = 0;
             for (unsigned rest = lanes; rest; rest &= rest - 1)
                 group[count++] = &warp.thread(__builtin_ctz(rest)).accesses[i];
-            count_group(group, count, traffic);
+            count_group(group, count, lanes, traffic);
         }
     } else {
         count_diverged(warp, lanes, traffic);

@@ -27,7 +27,7 @@ struct Traffic {
 /// Counts what the lanes of a warp have logged, and empties their logs. Called where the warp is together.
 void count_accesses(Warp& warp, Traffic& traffic);
 
-/// Counts one access to shared memory by `count` lanes at once, each of `bytes` bytes.
-void count_shared(const uintptr_t* addresses, unsigned count, unsigned bytes, Traffic& traffic);
+/// Counts one access to shared memory by `count` lanes at once, the bits of `lanes` in their order, each of `bytes` bytes.
+void count_shared(const uintptr_t* addresses, unsigned count, unsigned bytes, unsigned lanes, Traffic& traffic);
 
 } // namespace emulator
