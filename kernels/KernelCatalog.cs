@@ -29,12 +29,72 @@ internal static class KernelCatalog
     /// <param name="height">Of the pictures, a multiple of the patch's.</param>
     /// <param name="width">Of the pictures.</param>
     /// <param name="device">Whose limits the choice keeps.</param>
-    public static IEnumerable<IKernelConfig> ForModel(
+    public static IReadOnlyList<IKernelConfig> ForModel(
         EncoderDimensions model, Precision precision, int batch, int height, int width, DeviceLimits device)
     {
-        int tokens = model.TokensOf(height, width);
         ElementType element = precision.Element();
-        foreach (ElementType output in new[] { element, ElementType.F32 }.Distinct())
-            yield return LayerNormKernel.SelectConfig(new LayerNormShape(batch, tokens, 0, tokens, model.HiddenSize, element, output));
+        return
+        [
+            .. Embeddings(model, element, batch, height, width, device),
+            .. Blocks(model, element, batch, model.TokensOf(height, width), device),
+            .. Heads(model, batch, model.TokensOf(height, width)),
+            .. Conversions(element),
+            new ResizeRowsConfig(), new ResizeColumnsConfig(Planes: false), new ResizeColumnsConfig(Planes: true),
+        ];
     }
+
+    private static IEnumerable<IKernelConfig> Embeddings(
+        EncoderDimensions model, ElementType element, int batch, int height, int width, DeviceLimits device)
+    {
+        foreach (PixelType pixels in new[] { PixelType.F32, PixelType.U8 })
+        {
+            yield return PatchEmbedKernel.SelectConfig(
+                new PatchEmbedShape(
+                    batch, model.Channels, height, width, model.PatchHeight, model.PatchWidth, model.ClassTokens, model.HiddenSize, pixels, element,
+                    ElementType.F32),
+                device);
+        }
+
+        int storedHeight = model.ImageHeight / model.PatchHeight, storedWidth = model.ImageWidth / model.PatchWidth;
+        yield return PosEmbedKernel.SelectConfig(
+            new PosEmbedShape(model.ClassTokens, storedHeight, storedWidth, height / model.PatchHeight, width / model.PatchWidth, model.HiddenSize));
+    }
+
+    /// <summary>What each block launches, for all tokens and, in the last one, for the class tokens alone.</summary>
+    private static IEnumerable<IKernelConfig> Blocks(EncoderDimensions model, ElementType element, int batch, int tokens, DeviceLimits device)
+    {
+        int d = model.HiddenSize;
+        AttentionShape attention = new(batch, tokens, tokens, model.HeadCount, model.HeadSize, element);
+        yield return LayerNormKernel.SelectConfig(new LayerNormShape(batch, tokens, 0, tokens, d, ElementType.F32, element));
+        yield return Gemm(batch * tokens, 3 * d, d, element, model.QkvBias ? GemmEpilogue.Bias : GemmEpilogue.None);
+        yield return AttentionProbabilitiesKernel.SelectConfig(attention, device);
+        foreach (int queries in new[] { tokens, model.ClassTokens })
+        {
+            yield return AttentionKernel.SelectConfig(attention with { QueryTokens = queries }, device);
+            yield return Gemm(batch * queries, d, d, ElementType.F32, GemmEpilogue.BiasResidual);
+            yield return Gemm(batch * queries, model.MlpSize, d, element, GemmEpilogue.BiasGelu);
+            yield return Gemm(batch * queries, d, model.MlpSize, ElementType.F32, GemmEpilogue.BiasResidual);
+        }
+
+        GemmConfig Gemm(int m, int n, int k, ElementType output, GemmEpilogue epilogue)
+            => GemmKernel.SelectConfig(new GemmShape(m, n, k, element, output, epilogue), device);
+    }
+
+    /// <summary>What follows the last block. Everything that leaves the device is float32.</summary>
+    private static IEnumerable<IKernelConfig> Heads(EncoderDimensions model, int batch, int tokens)
+    {
+        const ElementType F32 = ElementType.F32;
+        int d = model.HiddenSize, patches = tokens - model.ClassTokens;
+        yield return LayerNormKernel.SelectConfig(new LayerNormShape(batch, tokens, 0, tokens, d, F32, F32));
+        yield return SelectTokensKernel.SelectConfig(new SelectTokensShape(batch, tokens, 0, model.ClassTokens, d, F32, F32));
+        yield return MeanTokensKernel.SelectConfig(new MeanTokensShape(batch, tokens, model.ClassTokens, d, F32, F32));
+        yield return AppendMeanKernel.SelectConfig(new AppendMeanShape(batch, tokens, patches, d, F32, F32));
+        yield return TokensToMapKernel.SelectConfig(new TokensToMapShape(batch, tokens, patches, d, F32, F32));
+    }
+
+    /// <summary>What loading weights takes: from every stored type, to the element type and to float32.</summary>
+    private static IEnumerable<IKernelConfig> Conversions(ElementType element)
+        => Enum.GetValues<ElementType>().SelectMany(
+            stored => new[] { element, ElementType.F32 }.Distinct().Select(target => ConvertKernel.SelectConfig(ConvertShape.Flat(1, stored, target))))
+            .Append(ConvertKernel.SelectConfig(new ConvertShape(1, 1, 16 / element.ByteCount(), ElementType.F32, element)));
 }

@@ -7,9 +7,9 @@ internal sealed class DeviceOptions
 {
     private static readonly Dictionary<string, PixioPrecision> Precisions = new()
     {
-        ["bf16"] = PixioPrecision.BFloat16,
-        ["fp16"] = PixioPrecision.Float16,
-        ["fp32"] = PixioPrecision.Float32,
+        ["bf16"] = PixioPrecision.BF16,
+        ["fp16"] = PixioPrecision.FP16,
+        ["fp32"] = PixioPrecision.FP32,
     };
 
     private readonly Option<string> _device = new("--device")

@@ -24,7 +24,12 @@ internal sealed class RunStamp
     }
 
     /// <summary>"float32", "bfloat16" or "float16".</summary>
-    public static string NameOf(PixioPrecision precision) => precision.ToString().ToLowerInvariant();
+    public static string NameOf(PixioPrecision precision) => precision switch
+    {
+        PixioPrecision.BF16 => "bfloat16",
+        PixioPrecision.FP16 => "float16",
+        _ => "float32",
+    };
 
     /// <summary>Adds what only one command has.</summary>
     public RunStamp With(string name, string value)

@@ -114,8 +114,8 @@ internal sealed class CudaBackend : IEncoderBackend
 
     private static Precision KernelPrecision(PixioPrecision precision) => precision switch
     {
-        PixioPrecision.Float32 => Kernels.Precision.F32,
-        PixioPrecision.Float16 => Kernels.Precision.F16,
+        PixioPrecision.FP32 => Kernels.Precision.F32,
+        PixioPrecision.FP16 => Kernels.Precision.F16,
         _ => Kernels.Precision.BF16,
     };
 

@@ -42,11 +42,11 @@ internal sealed record DeviceChoice(string? CudaId, CpuTarget? Cpu, PixioPrecisi
     }
 
     private static DeviceChoice OnCuda(PixioModelOptions options, string id, string? reason)
-        => new(id, null, options.Precision ?? PixioPrecision.BFloat16, reason);
+        => new(id, null, options.Precision ?? PixioPrecision.BF16, reason);
 
     private static DeviceChoice OnCpu(PixioModelOptions options, string? reason)
     {
-        if (options.Precision is not (null or PixioPrecision.Float32))
+        if (options.Precision is not (null or PixioPrecision.FP32))
         {
             throw new ArgumentException(
                 $"The CPU computes in float32, not in {options.Precision}{(reason is null ? "" : $", and was taken because {reason}")}.", nameof(options));
@@ -55,6 +55,6 @@ internal sealed record DeviceChoice(string? CudaId, CpuTarget? Cpu, PixioPrecisi
         int threads = options.Threads ?? Environment.ProcessorCount;
         if (threads is < 1 or > 1024)
             throw new ArgumentException($"{threads} threads cannot be used: give a number from 1 to 1024.", nameof(options));
-        return new DeviceChoice(null, new CpuTarget(options.VectorBits ?? CpuTarget.WidestVectorBits, threads), PixioPrecision.Float32, reason);
+        return new DeviceChoice(null, new CpuTarget(options.VectorBits ?? CpuTarget.WidestVectorBits, threads), PixioPrecision.FP32, reason);
     }
 }

@@ -4,11 +4,11 @@ namespace PixioCuda;
 public enum PixioPrecision
 {
     /// <summary>Weights and activations in float32. The only one on the CPU.</summary>
-    Float32,
+    FP32,
 
     /// <summary>Weights and activations in bfloat16; sums, statistics, softmax and the residual stream in float32. The default on CUDA.</summary>
-    BFloat16,
+    BF16,
 
     /// <summary>Weights and activations in float16; sums, statistics, softmax and the residual stream in float32.</summary>
-    Float16,
+    FP16,
 }

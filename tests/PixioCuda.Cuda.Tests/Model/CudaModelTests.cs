@@ -20,20 +20,20 @@ public sealed class CudaModelTests
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void Float32_matches_on_every_output(string folder, string caseName) => Check(folder, caseName, PixioPrecision.Float32);
+    public void Float32_matches_on_every_output(string folder, string caseName) => Check(folder, caseName, PixioPrecision.FP32);
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void BFloat16_is_as_accurate_as_the_official_code(string folder, string caseName) => Check(folder, caseName, PixioPrecision.BFloat16);
+    public void BFloat16_is_as_accurate_as_the_official_code(string folder, string caseName) => Check(folder, caseName, PixioPrecision.BF16);
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void Float16_is_as_accurate_as_the_official_code(string folder, string caseName) => Check(folder, caseName, PixioPrecision.Float16);
+    public void Float16_is_as_accurate_as_the_official_code(string folder, string caseName) => Check(folder, caseName, PixioPrecision.FP16);
 
     [Theory]
-    [InlineData(PixioPrecision.Float32)]
-    [InlineData(PixioPrecision.BFloat16)]
-    [InlineData(PixioPrecision.Float16)]
+    [InlineData(PixioPrecision.FP32)]
+    [InlineData(PixioPrecision.BF16)]
+    [InlineData(PixioPrecision.FP16)]
     public void A_picture_has_the_same_bits_in_every_batch_and_every_run(PixioPrecision precision)
     {
         Emulator.Require();
@@ -60,7 +60,7 @@ public sealed class CudaModelTests
         GoldenFolder folder = Goldens.Folder("tiny");
         GoldenTensor pixels = folder.PixelValues("square");
         EncoderTaps taps = new() { PoolerOutput = true };
-        using PixioModel model = Load(folder, PixioPrecision.Float32);
+        using PixioModel model = Load(folder, PixioPrecision.FP32);
         EncoderOutputs outputs = model.CreateOutputs(new InputShape(2, 64), taps);
         model.Run(pixels.Values, outputs);
         float[] first = outputs["pooler_output"].ToArray();
@@ -84,7 +84,7 @@ public sealed class CudaModelTests
             FeatureMaps = [new FeatureMapTap(0), new FeatureMapTap(2, ApplyLayerNorm: false), new FeatureMapTap(3, Reshape: false)],
             Attentions = [new AttentionTap(1, [2, 0])],
         };
-        using PixioModel cuda = Load(folder, PixioPrecision.Float32), cpu = GoldenModels.Load(folder, new PixioModelOptions { Device = "cpu" });
+        using PixioModel cuda = Load(folder, PixioPrecision.FP32), cpu = GoldenModels.Load(folder, new PixioModelOptions { Device = "cpu" });
         EncoderOutputs expected = GoldenModels.Run(cpu, pixels, taps), actual = GoldenModels.Run(cuda, pixels, taps);
         foreach (string name in expected.Plan.Outputs.Select(output => output.Name))
             Accuracy.Within(2 * Accuracy.Float32Default, actual[name].Span, expected[name].Span, name);
@@ -97,7 +97,7 @@ public sealed class CudaModelTests
     {
         Emulator.Require();
         GoldenFolder folder = Goldens.Folder(folderName);
-        bool isFloat32 = precision == PixioPrecision.Float32;
+        bool isFloat32 = precision == PixioPrecision.FP32;
         IReadOnlyList<string> names = [.. folder.TensorNames(caseName).Where(name => name != "pixel_values")];
         EncoderTaps taps = new()
         {
@@ -116,8 +116,8 @@ public sealed class CudaModelTests
     /// small models, whose mean of few numbers shows the rounding of probabilities that fused attention makes.</summary>
     private static double Bound(GoldenFolder folder, string caseName, string name, PixioPrecision precision) => precision switch
     {
-        PixioPrecision.Float32 => folder.Float32Error(caseName, name) is double error ? 2 * error : Accuracy.Float32Default,
-        PixioPrecision.BFloat16 => Factor(name) * folder.BFloat16Error(caseName, name)!.Value,
+        PixioPrecision.FP32 => folder.Float32Error(caseName, name) is double error ? 2 * error : Accuracy.Float32Default,
+        PixioPrecision.BF16 => Factor(name) * folder.BFloat16Error(caseName, name)!.Value,
         _ => Factor(name) * folder.Float16Error(caseName, name)!.Value,
     };
 

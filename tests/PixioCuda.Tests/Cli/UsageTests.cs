@@ -13,7 +13,7 @@ public class UsageTests
         { "embed x.png --modle random:vitb16", "--modle" },
         { "embed x.png --model random:vitb16 --embedding mean", "pooler, cls-raw-mean, cls-concat, dense-2d" },
         { "embed x.png --model random:vitb16 --recipe timm", "hf, meta-knn" },
-        { "embed x.png --model random:vitb16 --device cuda", "auto, cpu" },
+        { "embed x.png --model random:vitb16 --device tpu", "auto" },
         { "embed x.png --model random:vitb16 --threads 0", "from 1 to 1024" },
         { "embed x.png --model random:vitb16 --batch many", "from 1 to 1024" },
         { "embed x.png --model random:vitb16 --resize 256", "HEIGHTxWIDTH" },
