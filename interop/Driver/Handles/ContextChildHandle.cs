@@ -33,8 +33,8 @@ internal abstract class ContextChildHandle : SafeHandle
 
     protected override bool ReleaseHandle()
     {
-        // This may be the finalizer's thread, or a caller's that has another context current. What cannot be made current is to be destroyed
-        // all the same: the driver finds most things by themselves.
+        // This may be the finalizer's thread, or a caller's that has another context current. What cannot be made current is to be
+        // destroyed all the same: the driver finds most things by themselves.
         bool released = true;
         if (handle != 0)
         {
