@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace PixioCuda.Interop;
 
 /// <summary>
-/// Something that lives in a context and keeps it alive. It holds its context from before the driver makes the thing until after the thing is
-/// destroyed, so that no failure in between leaks either.
+/// Something that lives in a context and keeps it alive. It holds its context from before the driver makes the thing until after the thing
+/// is destroyed, so that no failure in between leaks either.
 /// </summary>
 internal abstract class ContextChildHandle : SafeHandle
 {
@@ -33,13 +33,13 @@ internal abstract class ContextChildHandle : SafeHandle
 
     protected override bool ReleaseHandle()
     {
-        // This may be the finalizer's thread, or a caller's that has another context current. What cannot be made current is to be
-        // destroyed all the same: the driver finds most things by themselves.
+        // This may be the finalizer's thread, or a caller's that has another context current.
         bool released = true;
         if (handle != 0)
         {
-            released = CudaDriverApi.cuCtxSetCurrent(_context.DangerousGetHandle()) == CUresult.CUDA_SUCCESS;
-            released &= Destroy(handle) == CUresult.CUDA_SUCCESS;
+            // If it cannot be made current it may be so already: destroying is tried in any case.
+            _ = CudaDriverApi.cuCtxSetCurrent(_context.DangerousGetHandle());
+            released = Destroy(handle) == CUresult.CUDA_SUCCESS;
         }
 
         _context.DangerousRelease();
