@@ -37,7 +37,8 @@ internal static partial class KernelText
         return reader.ReadToEnd();
     });
 
-    /// <summary>Puts another text in a source's place, for this process: for the tests that take barriers away. Nothing in the product calls it.</summary>
+    /// <summary>Puts another text in a source's place, for this process: for the tests that take barriers away. Nothing in the product
+    /// calls it.</summary>
     internal static void Replace(string file, string text)
     {
         Files[file] = text;

@@ -31,8 +31,10 @@ public sealed unsafe class DriverRulesTests
                 device.CopyAsync(snippet.Stream, source, 0, snippet.Input.Pointer, 64);
                 snippet.Stream.Record(fork);
                 side.Wait(fork);
-                device.Launch(side, doubleIt, new LaunchConfig(1, 64), new SnippetArgs { Input = snippet.Input.Pointer, Output = right.Pointer });
-                device.Launch(snippet.Stream, addOne, new LaunchConfig(1, 64), new SnippetArgs { Input = snippet.Input.Pointer, Output = left.Pointer });
+                device.Launch(side, doubleIt, new LaunchConfig(1, 64),
+                    new SnippetArgs { Input = snippet.Input.Pointer, Output = right.Pointer });
+                device.Launch(snippet.Stream, addOne, new LaunchConfig(1, 64),
+                    new SnippetArgs { Input = snippet.Input.Pointer, Output = left.Pointer });
                 side.Record(join);
                 snippet.Stream.Wait(join);
                 device.CopyAsync(snippet.Stream, left.Pointer, target, 0, 64);
@@ -158,7 +160,8 @@ public sealed unsafe class DriverRulesTests
         AssertResult(CUresult.CUDA_ERROR_INVALID_HANDLE, () => snippet.Device.MemsetAsync(foreign, snippet.Output, 0));
         AssertResult(CUresult.CUDA_ERROR_INVALID_HANDLE, () => snippet.Stream.Record(foreignEvent));
         AssertResult(CUresult.CUDA_ERROR_INVALID_VALUE, () => snippet.Device.MemsetAsync(snippet.Stream, foreignMemory, 0));
-        AssertResult(CUresult.CUDA_ERROR_INVALID_HANDLE, () => other.Launch(foreign, snippet.Load("add_one"), new LaunchConfig(1, 64), default(SnippetArgs)));
+        AssertResult(CUresult.CUDA_ERROR_INVALID_HANDLE,
+            () => other.Launch(foreign, snippet.Load("add_one"), new LaunchConfig(1, 64), default(SnippetArgs)));
 
         snippet.Device.Context.MakeCurrent();
         Assert.Equal(CUresult.CUDA_ERROR_INVALID_HANDLE, CudaDriverApi.cuStreamSynchronize(1234));
@@ -167,9 +170,11 @@ public sealed unsafe class DriverRulesTests
         Assert.Equal(CUresult.CUDA_SUCCESS, CudaDriverApi.cuMemFree_v2(pointer));
         Assert.Equal(CUresult.CUDA_ERROR_INVALID_VALUE, CudaDriverApi.cuMemFree_v2(pointer));
         Assert.Contains("freed allocation of 100 bytes", Emulator.LastError(), StringComparison.Ordinal);
-        Assert.Equal(CUresult.CUDA_ERROR_INVALID_VALUE, CudaDriverApi.cuMemsetD8Async(pointer, 0, 100, snippet.Stream.Handle.DangerousGetHandle()));
         Assert.Equal(CUresult.CUDA_ERROR_INVALID_VALUE,
-            CudaDriverApi.cuMemsetD8Async(snippet.Output.Pointer.Address, 0, (nuint)snippet.Output.ByteCount + 1, snippet.Stream.Handle.DangerousGetHandle()));
+            CudaDriverApi.cuMemsetD8Async(pointer, 0, 100, snippet.Stream.Handle.DangerousGetHandle()));
+        Assert.Equal(CUresult.CUDA_ERROR_INVALID_VALUE,
+            CudaDriverApi.cuMemsetD8Async(
+                snippet.Output.Pointer.Address, 0, (nuint)snippet.Output.ByteCount + 1, snippet.Stream.Handle.DangerousGetHandle()));
     }
 
     [Fact]
@@ -184,13 +189,15 @@ public sealed unsafe class DriverRulesTests
             LoadedKernel addOne = snippet.Load("add_one");
             Emulator.SetSeed(seed);
             DeviceMemory<uint> memory = snippet.Device.Allocate<uint>(64);
-            snippet.Device.Launch(snippet.Stream, addOne, new LaunchConfig(1, 64), new SnippetArgs { Input = snippet.Input.Pointer, Output = memory.Pointer });
+            snippet.Device.Launch(snippet.Stream, addOne, new LaunchConfig(1, 64),
+                new SnippetArgs { Input = snippet.Input.Pointer, Output = memory.Pointer });
             snippet.Device.CopyAsync(snippet.Stream, memory.Pointer, keep, 0, 64);
             memory.Dispose();
             string violations = Emulator.TakeViolations();
             noted += violations.Length == 0 ? 0 : 1;
             if (violations.Length > 0)
-                Assert.StartsWith("device memory is freed while work that uses it waits on a stream (", violations, StringComparison.Ordinal);
+                Assert.StartsWith("device memory is freed while work that uses it waits on a stream (", violations,
+                    StringComparison.Ordinal);
             // The driver waits all the same: the work has been done.
             snippet.Stream.Synchronize();
             Assert.Equal([1u, 2u, 3u], keep.Slice(0, 3).ToArray());
@@ -242,7 +249,8 @@ public sealed unsafe class DriverRulesTests
             using DeviceMemory<byte> half = snippet.Device.Allocate<byte>(1 << 19);
             CudaException exception = Assert.Throws<CudaException>(() => snippet.Device.Allocate<byte>(1 << 19));
             Assert.Equal(CUresult.CUDA_ERROR_OUT_OF_MEMORY, exception.Result);
-            Assert.Contains($"Allocating 524,288 bytes (free are {(1 << 19) - (2 * 4 * Snippet.WordCount):N0} of 1,048,576)", exception.Message, StringComparison.Ordinal);
+            Assert.Contains($"Allocating 524,288 bytes (free are {(1 << 19) - (2 * 4 * Snippet.WordCount):N0} of 1,048,576)",
+                exception.Message, StringComparison.Ordinal);
         }
         finally
         {
@@ -294,7 +302,8 @@ public sealed unsafe class DriverRulesTests
         Emulator.RequireEmulation();
         using Snippet snippet = new(Text);
         using GpuDevice older = Emulator.Open(new ComputeCapability(8, 0));
-        GpuArchitecture newest = GpuArchitecture.Select(snippet.Device.Info.ComputeCapability, KernelCompiler.Open().Architectures, "the emulator");
+        GpuArchitecture newest = GpuArchitecture.Select(snippet.Device.Info.ComputeCapability, KernelCompiler.Open().Architectures,
+            "the emulator");
         CompiledKernel compiled = KernelCompiler.Open().Compile(snippet.Source("add_one"), newest);
         older.Context.MakeCurrent();
         fixed (byte* image = compiled.Cubin)
@@ -336,5 +345,6 @@ public sealed unsafe class DriverRulesTests
         Assert.Equal(1, status);
     }
 
-    private static void AssertResult(CUresult expected, Action action) => Assert.Equal(expected, Assert.Throws<CudaException>(action).Result);
+    private static void AssertResult(CUresult expected, Action action)
+        => Assert.Equal(expected, Assert.Throws<CudaException>(action).Result);
 }

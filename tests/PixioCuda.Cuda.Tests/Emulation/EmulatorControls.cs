@@ -5,8 +5,8 @@ using Xunit;
 
 namespace PixioCuda.Cuda.Tests;
 
-/// <summary>What tests of the driver's rules ask of the emulator. Counts and faults are of the calling thread's calls; all else is the process's,
-/// so that who uses it runs alone (<see cref="EmulatorAlone"/>).</summary>
+/// <summary>What tests of the driver's rules ask of the emulator. Counts and faults are of the calling thread's calls; all else is the
+/// process's, so that who uses it runs alone (<see cref="EmulatorAlone"/>).</summary>
 internal static unsafe partial class Emulator
 {
     private static delegate* unmanaged<ulong, int, void> _failAt;
@@ -97,7 +97,7 @@ internal static unsafe partial class Emulator
     }
 }
 
-/// <summary>For tests that count or limit what belongs to the whole process, or that end the context which all tests share: they run while no
-/// other test does.</summary>
+/// <summary>For tests that count or limit what belongs to the whole process, or that end the context which all tests share: they run while
+/// no other test does.</summary>
 [CollectionDefinition(nameof(EmulatorAlone), DisableParallelization = true)]
 public sealed class EmulatorAlone;

@@ -3,7 +3,8 @@ using Xunit;
 
 namespace PixioCuda.Cuda.Tests;
 
-/// <summary>A whole life of a device, in which every call of the driver and of NVRTC fails in turn: the error says which, and nothing leaks.</summary>
+/// <summary>A whole life of a device, in which every call of the driver and of NVRTC fails in turn: the error says which, and nothing
+/// leaks.</summary>
 [Collection(nameof(EmulatorAlone))]
 public sealed class FaultInjectionTests
 {
@@ -40,7 +41,8 @@ public sealed class FaultInjectionTests
             Emulator.FailAt(0, CUresult.CUDA_SUCCESS);
             Assert.NotEqual("", function);
             failed.Add(function);
-            AssertRightException(exception, function, (CUresult)result, isRelease: n > bodyCalls || IsRelease(function), $"call {n}, {function}");
+            bool isRelease = n > bodyCalls || IsRelease(function);
+            AssertRightException(exception, function, (CUresult)result, isRelease, $"call {n}, {function}");
             Assert.True(before == Emulator.Live(), $"After the failure of call {n}, {function}, there are left {Emulator.Live()}.");
         }
 
@@ -48,11 +50,15 @@ public sealed class FaultInjectionTests
         _ = Emulator.TakeViolations();
         Assert.Superset(new HashSet<string>(StringComparer.Ordinal)
         {
-            "cuInit", "cuDeviceGet", "cuDeviceGetAttribute", "cuDevicePrimaryCtxRetain", "cuDevicePrimaryCtxRelease_v2", "cuCtxSetCurrent", "cuStreamCreate",
-            "cuStreamDestroy_v2", "cuStreamSynchronize", "cuStreamWaitEvent", "cuEventCreate", "cuEventDestroy_v2", "cuEventRecord", "cuEventSynchronize",
-            "cuEventElapsedTime", "cuMemAlloc_v2", "cuMemFree_v2", "cuMemHostAlloc", "cuMemFreeHost", "cuMemcpyHtoDAsync_v2", "cuMemcpyDtoHAsync_v2",
+            "cuInit", "cuDeviceGet", "cuDeviceGetAttribute", "cuDevicePrimaryCtxRetain", "cuDevicePrimaryCtxRelease_v2", "cuCtxSetCurrent",
+            "cuStreamCreate",
+            "cuStreamDestroy_v2", "cuStreamSynchronize", "cuStreamWaitEvent", "cuEventCreate", "cuEventDestroy_v2", "cuEventRecord",
+            "cuEventSynchronize",
+            "cuEventElapsedTime", "cuMemAlloc_v2", "cuMemFree_v2", "cuMemHostAlloc", "cuMemFreeHost", "cuMemcpyHtoDAsync_v2",
+            "cuMemcpyDtoHAsync_v2",
             "cuMemsetD8Async", "cuModuleLoadDataEx", "cuModuleUnload", "cuModuleGetFunction", "cuFuncGetAttribute", "cuLaunchKernelEx",
-            "cuStreamBeginCapture_v2", "cuStreamEndCapture", "cuGraphInstantiateWithFlags", "cuGraphLaunch", "cuGraphDestroy", "cuGraphExecDestroy",
+            "cuStreamBeginCapture_v2", "cuStreamEndCapture", "cuGraphInstantiateWithFlags", "cuGraphLaunch", "cuGraphDestroy",
+            "cuGraphExecDestroy",
             "nvrtcCreateProgram", "nvrtcCompileProgram", "nvrtcGetCUBIN", "nvrtcDestroyProgram",
         }, failed);
     }

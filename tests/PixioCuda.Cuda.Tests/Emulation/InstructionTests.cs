@@ -3,8 +3,8 @@ using Xunit;
 
 namespace PixioCuda.Cuda.Tests;
 
-/// <summary>The wrappers of kernels/include against definitions of their own, taken from the PTX manual (9.7.14.5, 9.7.9.21): on the emulator they
-/// check what the wrappers mean on the CPU, on hardware that the GPU agrees.</summary>
+/// <summary>The wrappers of kernels/include against definitions of their own, taken from the PTX manual (9.7.14.5, 9.7.9.21): on the
+/// emulator they check what the wrappers mean on the CPU, on hardware that the GPU agrees.</summary>
 public sealed class InstructionTests
 {
     private const int WarpSize = 32;
@@ -145,7 +145,8 @@ public sealed class InstructionTests
 
                 // 17 terms in any order, each sum off by a bit of float32 at most, be it rounded or cut off.
                 double actual = BitConverter.UInt32BitsToSingle(output[(4 * lane) + i]);
-                Assert.True(Math.Abs(actual - exact) <= 17 * Numbers.Epsilon(ElementType.F32) * magnitude, $"row {row}, column {column}: {actual}, not {exact}");
+                Assert.True(Math.Abs(actual - exact) <= 17 * Numbers.Epsilon(ElementType.F32) * magnitude,
+                    $"row {row}, column {column}: {actual}, not {exact}");
             }
         }
 
@@ -160,8 +161,9 @@ public sealed class InstructionTests
     {
         ElementType type = entry == "pack_bf16" ? ElementType.BF16 : ElementType.F16;
         float[] values = new float[512];
-        float[] special = [0, -0.0f, 1, -1, 65504, 65519.996f, 65520, 1e30f, float.MaxValue, float.PositiveInfinity, float.NegativeInfinity, 6.1e-5f,
-            5.96e-8f, 2.98e-8f, 2.9802322e-8f, 2.9802326e-8f, 1e-38f, 1e-40f, float.Epsilon, 1.00390625f, 1.01171875f, 1.00048828125f, 1.00146484375f];
+        float[] special = [0, -0.0f, 1, -1, 65504, 65519.996f, 65520, 1e30f, float.MaxValue, float.PositiveInfinity, float.NegativeInfinity,
+            6.1e-5f, 5.96e-8f, 2.98e-8f, 2.9802322e-8f, 2.9802326e-8f, 1e-38f, 1e-40f, float.Epsilon, 1.00390625f, 1.01171875f,
+            1.00048828125f, 1.00146484375f];
         Random random = new(5);
         for (int i = 0; i < values.Length; i++)
             values[i] = i < special.Length ? special[i] : BitConverter.UInt32BitsToSingle((uint)random.NextInt64(1L << 32));
@@ -188,8 +190,10 @@ public sealed class InstructionTests
             uint[] f16 = Run("unpack_f16", words, 512, threads: 256), bf16 = Run("unpack_bf16", words, 512, threads: 256);
             for (int i = 0; i < 512; i++)
             {
-                float expected = (float)BitConverter.UInt16BitsToHalf((ushort)(start + i)), actual = BitConverter.UInt32BitsToSingle(f16[i]);
-                Assert.True(float.IsNaN(expected) ? float.IsNaN(actual) : BitConverter.SingleToUInt32Bits(expected) == f16[i], $"f16 {start + i:x4}");
+                float expected = (float)BitConverter.UInt16BitsToHalf((ushort)(start + i)),
+                    actual = BitConverter.UInt32BitsToSingle(f16[i]);
+                bool same = float.IsNaN(expected) ? float.IsNaN(actual) : BitConverter.SingleToUInt32Bits(expected) == f16[i];
+                Assert.True(same, $"f16 {start + i:x4}");
                 Assert.Equal((uint)(start + i) << 16, bf16[i]);
             }
 
@@ -202,7 +206,8 @@ public sealed class InstructionTests
     [Fact]
     public void Shuffles()
     {
-        uint[] input = [.. Enumerable.Range(0, 32).Select(lane => (uint)(1000 + lane)), .. Enumerable.Range(0, 32).Select(lane => (uint)(lane * 7 % 32))];
+        uint[] input = [.. Enumerable.Range(0, 32).Select(lane => (uint)(1000 + lane)),
+            .. Enumerable.Range(0, 32).Select(lane => (uint)(lane * 7 % 32))];
         uint[] output = Run("shuffles", input, 1024);
         for (int mask = 0; mask < WarpSize; mask++)
         {

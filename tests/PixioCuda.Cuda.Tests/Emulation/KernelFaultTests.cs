@@ -126,12 +126,16 @@ public sealed class KernelFaultTests
         """;
 
     [Theory]
-    [InlineData("reads_outside", nameof(CUresult.CUDA_ERROR_ILLEGAL_ADDRESS), "thread (63, 0, 0) reads 4 bytes of global memory", "in no allocation",
+    [InlineData("reads_outside", nameof(CUresult.CUDA_ERROR_ILLEGAL_ADDRESS), "thread (63, 0, 0) reads 4 bytes of global memory",
+        "in no allocation",
         "0 bytes behind the allocation of 4096 bytes")]
-    [InlineData("writes_outside", nameof(CUresult.CUDA_ERROR_ILLEGAL_ADDRESS), "thread (63, 0, 0) writes 4 bytes of global memory", "in no allocation")]
+    [InlineData("writes_outside", nameof(CUresult.CUDA_ERROR_ILLEGAL_ADDRESS), "thread (63, 0, 0) writes 4 bytes of global memory",
+        "in no allocation")]
     [InlineData("reads_misaligned", nameof(CUresult.CUDA_ERROR_MISALIGNED_ADDRESS), "executes a read", "not aligned to its 16 bytes")]
-    [InlineData("leaves_shared", nameof(CUresult.CUDA_ERROR_ILLEGAL_ADDRESS), "thread (63, 0, 0) writes 4 bytes of shared memory at 4096, but the block has 4096")]
-    [InlineData("calls_a_null_pointer", nameof(CUresult.CUDA_ERROR_ILLEGAL_ADDRESS), "reads 4 bytes at 0x8, which is neither shared nor device memory")]
+    [InlineData("leaves_shared", nameof(CUresult.CUDA_ERROR_ILLEGAL_ADDRESS),
+        "thread (63, 0, 0) writes 4 bytes of shared memory at 4096, but the block has 4096")]
+    [InlineData("calls_a_null_pointer", nameof(CUresult.CUDA_ERROR_ILLEGAL_ADDRESS),
+        "reads 4 bytes at 0x8, which is neither shared nor device memory")]
     [InlineData("ldmatrix_misaligned", nameof(CUresult.CUDA_ERROR_MISALIGNED_ADDRESS), "executes ldmatrix", "not aligned to 16 bytes")]
     public void An_address_that_is_none(string entry, string result, params string[] parts)
         => Snippet.AssertCaught(Text, entry, Enum.Parse<CUresult>(result), parts);
@@ -150,7 +154,8 @@ public sealed class KernelFaultTests
     [InlineData("overwrites_without_barrier", "shared memory at", "with no barrier in between")]
     [InlineData("writes_the_same", "writes shared memory at", "wrote, with no barrier in between")]
     [InlineData("threads_write_the_same", "writes global memory at", "with nothing to order them")]
-    public void A_missing_barrier(string entry, params string[] parts) => Snippet.AssertCaught(Text, entry, CUresult.CUDA_ERROR_LAUNCH_FAILED, parts);
+    public void A_missing_barrier(string entry, params string[] parts)
+        => Snippet.AssertCaught(Text, entry, CUresult.CUDA_ERROR_LAUNCH_FAILED, parts);
 
     [Theory]
     [InlineData("reads_without_wait", "while an asynchronous copy into it is under way")]
@@ -160,7 +165,8 @@ public sealed class KernelFaultTests
     // The copy comes too early for who reads, or who reads comes too late: under way, or landed.
     [InlineData("reuses_a_stage", "shared memory at")]
     [InlineData("ends_with_copies", "ends with asynchronous copies that nobody waited for")]
-    public void A_missing_wait(string entry, params string[] parts) => Snippet.AssertCaught(Text, entry, CUresult.CUDA_ERROR_LAUNCH_FAILED, parts);
+    public void A_missing_wait(string entry, params string[] parts)
+        => Snippet.AssertCaught(Text, entry, CUresult.CUDA_ERROR_LAUNCH_FAILED, parts);
 
     [Theory]
     [InlineData("diverges_in_a_shuffle", "with mask ffffffff while lanes")]

@@ -5,7 +5,8 @@ using Xunit;
 
 namespace PixioCuda.Cuda.Tests;
 
-/// <summary>When all tests have run, nothing may be left in the emulated driver, and nobody may have freed memory that work in waiting uses.</summary>
+/// <summary>When all tests have run, nothing may be left in the emulated driver, and nobody may have freed memory that work in waiting
+/// uses.</summary>
 public sealed class LeakCheck : IDisposable
 {
     public void Dispose()

@@ -65,7 +65,8 @@ internal sealed partial class Snippet : IDisposable
         SortedDictionary<string, string> includes = new(StringComparer.Ordinal);
         Visit(_text);
         return new KernelSource(
-            "snippet.cu", _text, [.. includes.Select(pair => new KernelInclude(pair.Key, pair.Value))], [], entry, Unsafe.SizeOf<SnippetArgs>());
+            "snippet.cu", _text, [.. includes.Select(pair => new KernelInclude(pair.Key, pair.Value))], [], entry,
+            Unsafe.SizeOf<SnippetArgs>());
 
         void Visit(string text)
         {

@@ -67,12 +67,14 @@ public sealed class TrafficTests
     [InlineData("reads_global16", 4u, 512)]
     [InlineData("reads_global16", 8u, 1024)]
     [InlineData("half_a_warp_reads", 0u, 4 * 32)]
-    public void Global_reads_count_whole_sectors(string entry, uint count, int bytes) => Assert.Equal((ulong)bytes, Run(entry, count).GlobalReadBytes);
+    public void Global_reads_count_whole_sectors(string entry, uint count, int bytes)
+        => Assert.Equal((ulong)bytes, Run(entry, count).GlobalReadBytes);
 
     [Theory]
     [InlineData(1u, 4 * 32)]
     [InlineData(16u, 32 * 32)]
-    public void Global_writes_count_whole_sectors(uint count, int bytes) => Assert.Equal((ulong)bytes, Run("writes_global", count).GlobalWriteBytes);
+    public void Global_writes_count_whole_sectors(uint count, int bytes)
+        => Assert.Equal((ulong)bytes, Run("writes_global", count).GlobalWriteBytes);
 
     [Theory]
     // Word l * stride lies in bank l * stride % 32: gcd(stride, 32) lanes meet in each bank that is used.

@@ -2,7 +2,8 @@ using System.Text.RegularExpressions;
 
 namespace PixioCuda.Cuda.Tests;
 
-/// <summary>Finds what can be taken away in a device source: each barrier, wait, fence and commit, and each comparison that masks a tail.</summary>
+/// <summary>Finds what can be taken away in a device source: each barrier, wait, fence and commit, and each comparison that masks a
+/// tail.</summary>
 internal static partial class MutantFinder
 {
     /// <summary>All mutants of a source, in the order of its text.</summary>
@@ -83,7 +84,8 @@ internal static partial class MutantFinder
                 depth++;
             else if (code[i] is '(' or '[' && --depth < 0)
                 break;
-            else if (depth == 0 && (code[i] is ',' or ';' or '{' or '?' or ':' || (code[i] == '=' && code[i - 1] == ' ' && code[i + 1] == ' ')))
+            else if (depth == 0
+                && (code[i] is ',' or ';' or '{' or '?' or ':' || (code[i] == '=' && code[i - 1] == ' ' && code[i + 1] == ' ')))
                 break;
         }
 

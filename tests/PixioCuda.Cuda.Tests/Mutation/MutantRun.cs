@@ -12,7 +12,8 @@ internal enum MutantFate
     Survived,
 }
 
-/// <summary>Runs the tests of a mutant's kernels against it, in a process of their own: this program again, with the mutant's name in its environment.</summary>
+/// <summary>Runs the tests of a mutant's kernels against it, in a process of their own: this program again, with the mutant's name in its
+/// environment.</summary>
 internal static class MutantRun
 {
     private const string Variable = "PIXIO_TEST_MUTANT";
@@ -27,7 +28,8 @@ internal static class MutantRun
     {
         IReadOnlyList<string> classes = MutantSources.TestClassesOf(mutant.File);
         Assert.True(classes.Count > 0, $"No test class runs the kernels of {mutant.File}.");
-        ProcessStartInfo start = new(Environment.ProcessPath!, ["-noColor", "-stopOnFail", "-parallel", "none", .. classes.SelectMany(name => new[] { "-class", name })])
+        ProcessStartInfo start = new(Environment.ProcessPath!,
+            ["-noColor", "-stopOnFail", "-parallel", "none", .. classes.SelectMany(name => new[] { "-class", name })])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
@@ -45,7 +47,8 @@ internal static class MutantRun
         string text = output.GetAwaiter().GetResult() + errors.GetAwaiter().GetResult();
         // What does not compile, or ran no test, has proved nothing.
         Assert.False(text.Contains("KernelCompilationException", StringComparison.Ordinal), $"{mutant.Id} does not compile:\n{text}");
-        Assert.True(text.Contains("=== TEST EXECUTION SUMMARY ===", StringComparison.Ordinal) || process.ExitCode > 128, $"{mutant.Id} was not tested:\n{text}");
+        Assert.True(text.Contains("=== TEST EXECUTION SUMMARY ===", StringComparison.Ordinal) || process.ExitCode > 128,
+            $"{mutant.Id} was not tested:\n{text}");
         return process.ExitCode == 0 ? MutantFate.Survived : MutantFate.Killed;
     }
 

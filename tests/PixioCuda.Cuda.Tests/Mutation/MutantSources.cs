@@ -11,12 +11,15 @@ internal static partial class MutantSources
     public static IReadOnlyList<Mutant> All()
         => [.. Files().Order(StringComparer.Ordinal).SelectMany(path => MutantFinder.Find(Path.GetFileName(path), File.ReadAllText(path)))];
 
-    /// <summary>The test classes of the kernels in which a source takes part: for kernels/layer_norm those called LayerNorm..KernelTests.</summary>
+    /// <summary>The test classes of the kernels in which a source takes part: for kernels/layer_norm those called
+    /// LayerNorm..KernelTests.</summary>
     public static IReadOnlyList<string> TestClassesOf(string file)
     {
         HashSet<string> folders = [.. Files().Where(path => path.EndsWith(".cu", StringComparison.Ordinal))
-            .Where(path => Path.GetFileName(path) == file || Includes(path, file)).Select(path => Path.GetFileName(Path.GetDirectoryName(path)!))];
-        IEnumerable<string> prefixes = folders.Select(folder => string.Concat(folder.Split('_').Select(word => char.ToUpperInvariant(word[0]) + word[1..])));
+            .Where(path => Path.GetFileName(path) == file || Includes(path, file))
+            .Select(path => Path.GetFileName(Path.GetDirectoryName(path)!))];
+        IEnumerable<string> prefixes = folders.Select(
+            folder => string.Concat(folder.Split('_').Select(word => char.ToUpperInvariant(word[0]) + word[1..])));
         return [.. typeof(MutantSources).Assembly.GetTypes()
             .Where(type => type.Name.EndsWith("KernelTests", StringComparison.Ordinal)
                 && prefixes.Any(prefix => type.Name.StartsWith(prefix, StringComparison.Ordinal)))
@@ -32,7 +35,8 @@ internal static partial class MutantSources
         return Visit(File.ReadAllText(path));
 
         bool Visit(string text) => IncludeLine().Matches(text).Select(match => match.Groups[1].Value).Any(name => seen.Add(name)
-            && (name == file || (Path.Combine(Folder, "include", name) is string header && File.Exists(header) && Visit(File.ReadAllText(header)))));
+            && (name == file
+                || (Path.Combine(Folder, "include", name) is string header && File.Exists(header) && Visit(File.ReadAllText(header)))));
     }
 
     [GeneratedRegex("^#include \"([^\"]+)\"", RegexOptions.Multiline)]

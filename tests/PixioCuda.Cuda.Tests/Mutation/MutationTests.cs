@@ -3,7 +3,8 @@ using Xunit;
 
 namespace PixioCuda.Cuda.Tests;
 
-/// <summary>Each barrier, wait, fence, commit and tail mask of the kernels is taken away in turn: the kernels' tests have to notice.</summary>
+/// <summary>Each barrier, wait, fence, commit and tail mask of the kernels is taken away in turn: the kernels' tests have to
+/// notice.</summary>
 [Collection(nameof(EmulatorAlone))]
 public sealed class MutationTests(ITestOutputHelper output)
 {
@@ -12,7 +13,8 @@ public sealed class MutationTests(ITestOutputHelper output)
     private static readonly string ListPath = Path.Combine(Repository.Root, "tests", "mutants.json");
 
     /// <summary>Mutants that may survive, with their reasons.</summary>
-    private static readonly Dictionary<string, string> Listed = JsonSerializer.Deserialize<Dictionary<string, string>>(File.ReadAllText(ListPath))!;
+    private static readonly Dictionary<string, string> Listed =
+        JsonSerializer.Deserialize<Dictionary<string, string>>(File.ReadAllText(ListPath))!;
 
     [Fact]
     public void The_list_names_only_mutants_that_there_are_and_says_why()
@@ -73,7 +75,8 @@ public sealed class MutationTests(ITestOutputHelper output)
         (Mutant Mutant, MutantFate Fate)[] fates = RunAll([.. MutantSources.All()]);
         string[] survivors = [.. fates.Where(pair => pair.Fate == MutantFate.Survived).Select(pair => pair.Mutant.Id)];
         string[] unlisted = [.. survivors.Where(id => !Listed.ContainsKey(id))], needless = [.. Listed.Keys.Except(survivors)];
-        string score = $"{fates.Length - survivors.Length} of {fates.Length} mutants killed, {survivors.Length - unlisted.Length} listed, {unlisted.Length} survive";
+        string score = $"{fates.Length - survivors.Length} of {fates.Length} mutants killed, "
+            + $"{survivors.Length - unlisted.Length} listed, {unlisted.Length} survive";
         output.WriteLine(score);
         Assert.True(unlisted.Length == 0, $"{score}:\n{string.Join('\n', unlisted)}");
         Assert.True(needless.Length == 0, $"tests/mutants.json lists mutants that are killed:\n{string.Join('\n', needless)}");

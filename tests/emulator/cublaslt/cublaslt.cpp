@@ -8,7 +8,8 @@
 #include <vector>
 
 namespace {
-enum Status { kSuccess = 0, kNotInitialized = 1, kAllocFailed = 3, kInvalidValue = 7, kExecutionFailed = 13, kInternalError = 14, kNotSupported = 15 };
+enum Status { kSuccess = 0, kNotInitialized = 1, kAllocFailed = 3, kInvalidValue = 7, kExecutionFailed = 13, kInternalError = 14,
+    kNotSupported = 15 };
 enum Type { kF32 = 0, kF16 = 2, kBf16 = 14 };
 constexpr int kCompute32F = 68, kEpilogueDefault = 1, kEpilogueBias = 4;
 constexpr int kIllegalAddress = 700;
@@ -22,7 +23,7 @@ struct DriverCalls {
 
     DriverCalls() {
         Dl_info info;
-        dladdr(reinterpret_cast<void*>(&operator_text), &info);
+        dladdr(reinterpret_cast<void*>(&in_this_library), &info);
         std::string path = info.dli_fname;
         void* library = dlopen((path.substr(0, path.rfind('/') + 1) + "libcuda.so.1").c_str(), RTLD_NOW);
         load(library, "emulatorEnter", enter);
@@ -31,7 +32,7 @@ struct DriverCalls {
         load(library, "emulatorMarkWritten", mark_written);
     }
 
-    static void operator_text() {}
+    static void in_this_library() {}
 
     template <typename F>
     static void load(void* library, const char* name, F& function) {
@@ -112,11 +113,11 @@ struct Product {
     unsigned long long a_data, b_data, c_data, d_data;
 };
 
-/// Null when the product can be done, else what is wrong.
 bool is_supported(const Description& description, const Layout& a, const Layout& b, const Layout& c, const Layout& d) {
     uint64_t m = description.transposed[0] ? a.columns : a.rows, k = description.transposed[0] ? a.rows : a.columns;
     uint64_t b_k = description.transposed[1] ? b.columns : b.rows, n = description.transposed[1] ? b.rows : b.columns;
-    return k == b_k && d.rows == m && d.columns == n && c.rows == m && c.columns == n && a.type == b.type && c.type == d.type && bytes_of(a.type)
+    return k == b_k && d.rows == m && d.columns == n && c.rows == m && c.columns == n && a.type == b.type && c.type == d.type
+        && bytes_of(a.type)
         && bytes_of(d.type) && (description.epilogue == kEpilogueDefault || description.epilogue == kEpilogueBias);
 }
 
@@ -143,11 +144,13 @@ int run(void* argument) {
     auto a_data = reinterpret_cast<const void*>(product.a_data), b_data = reinterpret_cast<const void*>(product.b_data);
     for (uint64_t row = 0; row < m; row++) {
         for (uint64_t i = 0; i < k; i++)
-            a[row * k + i] = load(a_data, description.transposed[0] ? row * product.a.leading + i : i * product.a.leading + row, product.a.type);
+            a[row * k + i] = load(
+                a_data, description.transposed[0] ? row * product.a.leading + i : i * product.a.leading + row, product.a.type);
     }
     for (uint64_t column = 0; column < n; column++) {
         for (uint64_t i = 0; i < k; i++)
-            b[column * k + i] = load(b_data, description.transposed[1] ? i * product.b.leading + column : column * product.b.leading + i, product.b.type);
+            b[column * k + i] = load(
+                b_data, description.transposed[1] ? i * product.b.leading + column : column * product.b.leading + i, product.b.type);
     }
     std::vector<float> results(m * n);
     for (uint64_t column = 0; column < n; column++) {
@@ -277,8 +280,8 @@ struct Heuristic {
     int reserved[4];
 };
 
-int cublasLtMatmulAlgoGetHeuristic(void* handle, const Description* description, const Layout* a, const Layout* b, const Layout* c, const Layout* d,
-    const Preference*, int requested, Heuristic* results, int* returned) {
+int cublasLtMatmulAlgoGetHeuristic(void* handle, const Description* description, const Layout* a, const Layout* b, const Layout* c,
+    const Layout* d, const Preference*, int requested, Heuristic* results, int* returned) {
     if (int error = begin("cublasLtMatmulAlgoGetHeuristic"))
         return error;
     if (!handle || requested < 1)
@@ -293,9 +296,9 @@ int cublasLtMatmulAlgoGetHeuristic(void* handle, const Description* description,
     return kSuccess;
 }
 
-int cublasLtMatmul(void* handle, const Description* description, const float* alpha, unsigned long long a, const Layout* a_layout, unsigned long long b,
-    const Layout* b_layout, const float* beta, unsigned long long c, const Layout* c_layout, unsigned long long d, const Layout* d_layout, const void*,
-    unsigned long long, size_t, void* stream) {
+int cublasLtMatmul(void* handle, const Description* description, const float* alpha, unsigned long long a, const Layout* a_layout,
+    unsigned long long b, const Layout* b_layout, const float* beta, unsigned long long c, const Layout* c_layout, unsigned long long d,
+    const Layout* d_layout, const void*, unsigned long long, size_t, void* stream) {
     if (int error = begin("cublasLtMatmul"))
         return error;
     if (!handle || !is_supported(*description, *a_layout, *b_layout, *c_layout, *d_layout))
@@ -303,7 +306,8 @@ int cublasLtMatmul(void* handle, const Description* description, const float* al
     auto product = new Product{*description, *a_layout, *b_layout, *c_layout, *d_layout, *alpha, *beta, a, b, c, d};
     const unsigned long long used[] = {a, b, c, d, description->bias};
     int count = description->epilogue == kEpilogueBias ? 5 : 4;
-    int error = driver_calls().enqueue(stream, "cublasLtMatmul", run, product, [](void* argument) { delete static_cast<Product*>(argument); }, used, count);
+    int error = driver_calls().enqueue(stream, "cublasLtMatmul", run, product,
+        [](void* argument) { delete static_cast<Product*>(argument); }, used, count);
     return error ? kExecutionFailed : kSuccess;
 }
 

@@ -155,7 +155,8 @@ void emulatorLiveHandles(uint64_t* counts) {
     uint64_t contexts = 0;
     for (const auto& device : state.devices)
         contexts += device->retained;
-    const uint64_t all[] = {contexts, state.streams.size(), state.events.size(), state.modules.size(), DeviceMemory::live_count(), state.pinned.size(),
+    const uint64_t all[] = {contexts, state.streams.size(), state.events.size(), state.modules.size(), DeviceMemory::live_count(),
+        state.pinned.size(),
         state.graphs.size(), state.graph_execs.size()};
     static_assert(std::size(all) == static_cast<size_t>(Kind::kCount));
     std::memcpy(counts, all, sizeof all);

@@ -212,7 +212,8 @@ int check_handle(const std::vector<T*>& all, const T* one, const Device* device,
     if (!is_live(all, one))
         return refuse(CUDA_ERROR_INVALID_HANDLE, std::string("a call is given ") + what + " that does not exist (any more)");
     if (one->device != device)
-        return refuse(CUDA_ERROR_INVALID_HANDLE, std::string("a call is given ") + what + " of device " + std::to_string(one->device->ordinal)
+        return refuse(CUDA_ERROR_INVALID_HANDLE, std::string("a call is given ") + what + " of device "
+            + std::to_string(one->device->ordinal)
             + " while device " + std::to_string(device->ordinal) + " is current");
     return CUDA_SUCCESS;
 }
@@ -235,7 +236,8 @@ int run_memory_work(const Work& work, Device& device);
 int run_graph(const GraphBody& body, Device& device);
 
 /// A launch, once its function, geometry and arguments are found to be in order.
-int make_launch(Work& work, Device& device, Function* function, const uint3& grid, const uint3& block, unsigned shared_bytes, void** arguments);
+int make_launch(Work& work, Device& device, Function* function, const uint3& grid, const uint3& block, unsigned shared_bytes,
+    void** arguments);
 
 /// Marks the captures that forbid unsafe calls here as invalid; 0 when there are none.
 int invalidate_captures(const char* function);

@@ -13,7 +13,8 @@ int invalidate_captures(const char* function) {
         if (capture->mode == kCaptureGlobal || (capture->mode == kCaptureThreadLocal && mine))
             capture->invalidated = forbidden = true;
     }
-    return forbidden ? refuse(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, std::string(function) + " is not allowed while a stream is capturing") : 0;
+    return forbidden ? refuse(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, std::string(function) + " is not allowed while a stream is capturing")
+        : 0;
 }
 
 int record_node(Stream& stream, Work work) {
@@ -34,7 +35,8 @@ int record_node(Stream& stream, Work work) {
 int capture_wait(Stream& stream, Event& event) {
     if (!event.capture) {
         stream.capture->invalidated = true;
-        return refuse(CUDA_ERROR_STREAM_CAPTURE_ISOLATION, "a stream that is capturing waits for an event that was recorded outside of the capture");
+        return refuse(CUDA_ERROR_STREAM_CAPTURE_ISOLATION,
+            "a stream that is capturing waits for an event that was recorded outside of the capture");
     }
     if (event.capture->invalidated)
         return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
@@ -182,7 +184,8 @@ int cuStreamEndCapture(Stream* stream, Graph** result) {
     if (capture->invalidated)
         return refuse(CUDA_ERROR_STREAM_CAPTURE_INVALIDATED, "the capture is no longer valid because of an earlier call");
     if (!joined)
-        return refuse(CUDA_ERROR_STREAM_CAPTURE_UNJOINED, "the capture ends while other streams have recorded work that this one does not wait for");
+        return refuse(CUDA_ERROR_STREAM_CAPTURE_UNJOINED,
+            "the capture ends while other streams have recorded work that this one does not wait for");
     for (const auto& handle : capture->graph->handles)
         handle->graph = capture->graph.get();
     driver().graphs.push_back(capture->graph.get());
@@ -237,7 +240,8 @@ int cuGraphKernelNodeGetParams_v2(GraphNode* node, CUDA_KERNEL_NODE_PARAMS* para
         return CUDA_ERROR_INVALID_VALUE;
     Work& work = graph->body.nodes[node->index].work;
     node->parameter = work.args.data();
-    *parameters = {work.function, work.grid.x, work.grid.y, work.grid.z, work.block.x, work.block.y, work.block.z, work.shared_bytes, &node->parameter,
+    *parameters = {work.function, work.grid.x, work.grid.y, work.grid.z, work.block.x, work.block.y, work.block.z, work.shared_bytes,
+        &node->parameter,
         nullptr, nullptr, graph->device};
     return CUDA_SUCCESS;
 }
@@ -315,7 +319,8 @@ int cuGraphExecUpdate_v2(GraphExec* exec, Graph* graph, CUgraphExecUpdateResultI
         body->nodes[i].work = new_nodes[i].work;
     }
     if (info->result)
-        return refuse(CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE, "the graph differs from the one that the executable was made of by more than parameters");
+        return refuse(CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE,
+            "the graph differs from the one that the executable was made of by more than parameters");
     exec->body = body;
     return CUDA_SUCCESS;
 }

@@ -38,7 +38,8 @@ void find_uses(Work& work) {
 }
 } // namespace
 
-int make_launch(Work& work, Device& device, Function* function, const uint3& grid, const uint3& block, unsigned shared_bytes, void** arguments) {
+int make_launch(Work& work, Device& device, Function* function, const uint3& grid, const uint3& block, unsigned shared_bytes,
+    void** arguments) {
     std::lock_guard lock(driver().mutex);
     if (!is_function(function))
         return refuse(CUDA_ERROR_INVALID_HANDLE, "a function is launched that does not exist (any more)");
@@ -46,7 +47,8 @@ int make_launch(Work& work, Device& device, Function* function, const uint3& gri
     if (function->module->device != &device)
         return refuse(CUDA_ERROR_INVALID_HANDLE, kernel + "it was loaded for another device");
     uint64_t threads = static_cast<uint64_t>(block.x) * block.y * block.z;
-    if (grid.x == 0 || grid.y == 0 || grid.z == 0 || threads == 0 || grid.x > 0x7FFFFFFF || grid.y > 65535 || grid.z > 65535 || block.x > 1024
+    if (grid.x == 0 || grid.y == 0 || grid.z == 0 || threads == 0 || grid.x > 0x7FFFFFFF || grid.y > 65535 || grid.z > 65535
+        || block.x > 1024
         || block.y > 1024 || block.z > 64 || threads > 1024)
         return refuse(CUDA_ERROR_INVALID_VALUE, kernel + "the grid or the block is outside of the device's limits");
     if (static_cast<uint64_t>(grid.x) * grid.y * grid.z >= (1 << 20) - 1)
@@ -112,13 +114,16 @@ int cuLaunchKernelEx(const CUlaunchConfig* config, Function* function, void** ar
             return refuse(CUDA_ERROR_INVALID_VALUE, "a launch has an attribute that is not known: " + std::to_string(attribute.id));
         const auto& cluster = attribute.cluster;
         uint64_t blocks = static_cast<uint64_t>(cluster.x) * cluster.y * cluster.z;
-        if (device->properties.major < 9 || blocks == 0 || blocks > 8 || config->gridX % cluster.x || config->gridY % cluster.y || config->gridZ % cluster.z)
-            return refuse(CUDA_ERROR_INVALID_VALUE, "a launch asks for clusters that the device does not have, or that do not divide its grid");
+        if (device->properties.major < 9 || blocks == 0 || blocks > 8 || config->gridX % cluster.x || config->gridY % cluster.y
+            || config->gridZ % cluster.z)
+            return refuse(CUDA_ERROR_INVALID_VALUE,
+                "a launch asks for clusters that the device does not have, or that do not divide its grid");
         if (blocks > 1)
             return refuse(CUDA_ERROR_NOT_SUPPORTED, "the emulator runs no clusters of several blocks");
     }
     Work work{WorkKind::kLaunch};
-    int error = make_launch(work, *device, function, {config->gridX, config->gridY, config->gridZ}, {config->blockX, config->blockY, config->blockZ},
+    int error = make_launch(work, *device, function, {config->gridX, config->gridY, config->gridZ},
+        {config->blockX, config->blockY, config->blockZ},
         config->sharedBytes, arguments);
     return error ? error : enqueue(config->stream, device, std::move(work));
 }

@@ -11,11 +11,13 @@ int check_device_range(const Device& device, CUdeviceptr pointer, size_t bytes, 
     DeviceMemory::Allocation allocation;
     bool found = DeviceMemory::find(memory, allocation);
     if (found && allocation.device != device.ordinal)
-        return refuse(CUDA_ERROR_INVALID_VALUE, std::string(what) + " on device " + std::to_string(device.ordinal) + " is given memory of device "
+        return refuse(CUDA_ERROR_INVALID_VALUE, std::string(what) + " on device " + std::to_string(device.ordinal)
+            + " is given memory of device "
             + std::to_string(allocation.device));
     if (!found || pointer - allocation.start > allocation.bytes || bytes > allocation.bytes - (pointer - allocation.start))
         return refuse(CUDA_ERROR_INVALID_VALUE, std::string(what) + " of " + std::to_string(bytes)
-            + (found ? " bytes leaves the allocation that it begins in" : " bytes begins in no allocation") + DeviceMemory::describe(memory));
+            + (found ? " bytes leaves the allocation that it begins in" : " bytes begins in no allocation")
+                + DeviceMemory::describe(memory));
     start = allocation.start;
     return CUDA_SUCCESS;
 }
@@ -37,7 +39,8 @@ int check_now(CUdeviceptr pointer, size_t bytes, bool must_be_written, const cha
     const char* problem = DeviceMemory::problem(memory, bytes, must_be_written);
     if (!problem)
         return CUDA_SUCCESS;
-    return refuse(CUDA_ERROR_ILLEGAL_ADDRESS, std::string(what) + (must_be_written ? " reads" : " writes") + " device memory that " + problem
+    return refuse(CUDA_ERROR_ILLEGAL_ADDRESS, std::string(what) + (must_be_written ? " reads" : " writes") + " device memory that "
+        + problem
         + DeviceMemory::describe(memory));
 }
 
@@ -63,7 +66,8 @@ int run_memory_work(const Work& work, Device&) {
     const void* host = work.staged.empty() ? work.host : work.staged.data();
     if (work.kind == WorkKind::kCopyToDevice && keeps_digest(work.destination)) {
         if (!DeviceMemory::add_to_digest(destination, static_cast<const unsigned char*>(host), work.bytes))
-            return refuse(CUDA_ERROR_ILLEGAL_ADDRESS, "a byte is copied a second time into memory that keeps only a digest" + DeviceMemory::describe(destination));
+            return refuse(CUDA_ERROR_ILLEGAL_ADDRESS, "a byte is copied a second time into memory that keeps only a digest"
+                + DeviceMemory::describe(destination));
         return CUDA_SUCCESS;
     }
     if (work.kind != WorkKind::kCopyToHost) {
@@ -114,7 +118,8 @@ int cuMemFree_v2(CUdeviceptr pointer) {
     auto memory = reinterpret_cast<unsigned char*>(pointer);
     DeviceMemory::Allocation allocation;
     if (!DeviceMemory::find(memory, allocation) || allocation.start != pointer)
-        return refuse(CUDA_ERROR_INVALID_VALUE, "memory is freed at an address at which no allocation begins" + DeviceMemory::describe(memory));
+        return refuse(CUDA_ERROR_INVALID_VALUE, "memory is freed at an address at which no allocation begins"
+            + DeviceMemory::describe(memory));
     if (int error = invalidate_captures("cuMemFree_v2"))
         return error;
     // As the driver does: it waits for work that uses the memory. Here that is somebody's mistake all the same.

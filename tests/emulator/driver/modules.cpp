@@ -19,8 +19,8 @@ size_t image_bytes(const unsigned char* image) {
     return header.e_shoff + static_cast<size_t>(header.e_shentsize) * header.e_shnum;
 }
 
-/// A name for an open file that no file had before: the loader takes a name that it knows for the library that it has loaded, but numbers of
-/// files are used again. Empty parts of a path mean nothing to the system.
+/// A name for an open file that no file had before: the loader takes a name that it knows for the library that it has loaded, but numbers
+/// of files are used again. Empty parts of a path mean nothing to the system.
 std::string unique_path(int file) {
     static std::atomic<unsigned> count = 0;
     std::string path = "/proc/self";

@@ -8,7 +8,8 @@ namespace {
 int check_event(Event* event, Device* device) {
     if (int error = check_handle(driver().events, event, device, "an event"))
         return error;
-    return event->capture ? refuse(CUDA_ERROR_CAPTURED_EVENT, "an event that was recorded in a capture is asked whether it has passed") : CUDA_SUCCESS;
+    return event->capture ? refuse(CUDA_ERROR_CAPTURED_EVENT, "an event that was recorded in a capture is asked whether it has passed")
+        : CUDA_SUCCESS;
 }
 
 /// A stream that records cannot be waited for; asking ends its capture.
@@ -224,6 +225,7 @@ static int elapsed(const char* function, float* milliseconds, Event* start, Even
 }
 
 int cuEventElapsedTime(float* milliseconds, Event* start, Event* end) { return elapsed("cuEventElapsedTime", milliseconds, start, end); }
-int cuEventElapsedTime_v2(float* milliseconds, Event* start, Event* end) { return elapsed("cuEventElapsedTime_v2", milliseconds, start, end); }
+int cuEventElapsedTime_v2(float* milliseconds, Event* start,
+    Event* end) { return elapsed("cuEventElapsedTime_v2", milliseconds, start, end); }
 
 } // extern "C"

@@ -25,7 +25,8 @@ unsigned element_bytes(int type) {
 
 extern "C" {
 
-int cuTensorMapEncodeTiled(void* map, int type, unsigned rank, CUdeviceptr address, const uint64_t* dims, const uint64_t* strides, const unsigned* box,
+int cuTensorMapEncodeTiled(void* map, int type, unsigned rank, CUdeviceptr address, const uint64_t* dims, const uint64_t* strides,
+    const unsigned* box,
     const unsigned* steps, int interleave, int swizzle, int promotion, int fill) {
     Device* device;
     if (int error = enter_context("cuTensorMapEncodeTiled", device))
@@ -38,7 +39,8 @@ int cuTensorMapEncodeTiled(void* map, int type, unsigned rank, CUdeviceptr addre
         return broken("the map is not aligned to 64 bytes");
     if (!bytes || rank < 1 || rank > 5 || !dims || !box || !steps || (rank > 1 && !strides))
         return broken("the type, the rank or a pointer is none");
-    if (interleave < 0 || interleave > 2 || (interleave && rank < 3) || swizzle < 0 || swizzle > 3 || promotion < 0 || promotion > 3 || fill < 0 || fill > 1)
+    if (interleave < 0 || interleave > 2 || (interleave && rank < 3) || swizzle < 0 || swizzle > 3 || promotion < 0 || promotion > 3
+        || fill < 0 || fill > 1)
         return broken("the interleave, swizzle, promotion or fill is none");
     if (address % (interleave == 2 ? 32 : 16))
         return broken("the address is not aligned to 16 bytes (32 with an interleave of 32 bytes)");

@@ -164,7 +164,8 @@ void settle_uses(uintptr_t memory, const char* what) {
 }
 
 void settle_uses(const Module& module) {
-    settle([&](const Work& work) { return any_work(work, [&](const Work& part) { return part.function && part.function->module == &module; }); },
+    settle([&](const Work& work) { return any_work(work,
+        [&](const Work& part) { return part.function && part.function->module == &module; }); },
         "a module is unloaded");
 }
 
@@ -176,7 +177,8 @@ extern "C" {
 
 /// For the other emulated libraries: work on a stream of the current context. `start` are pointers into device memory that it uses.
 /// 0, or a CUresult; release(argument) is called once the work can never run again, also after an error.
-int emulatorEnqueue(Stream* stream, const char* name, int (*run)(void*), void* argument, void (*release)(void*), const CUdeviceptr* pointers, int count) {
+int emulatorEnqueue(Stream* stream, const char* name, int (*run)(void*), void* argument, void (*release)(void*),
+    const CUdeviceptr* pointers, int count) {
     Work work{WorkKind::kLibrary};
     work.name = name;
     work.call = {run, std::shared_ptr<void>(argument, release)};
@@ -192,7 +194,8 @@ int emulatorEnqueue(Stream* stream, const char* name, int (*run)(void*), void* a
     return enqueue(stream, device, std::move(work));
 }
 
-/// For the other emulated libraries: whether all of a range of device memory was written, and lies in one allocation; else 1 and a sentence.
+/// For the other emulated libraries: whether all of a range of device memory was written, and lies in one allocation; else 1 and a
+/// sentence.
 int emulatorCheckRead(CUdeviceptr pointer, uint64_t bytes, const char* what) {
     auto memory = reinterpret_cast<const void*>(pointer);
     if (const char* problem = DeviceMemory::problem(memory, bytes, true)) {

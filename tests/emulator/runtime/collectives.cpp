@@ -7,7 +7,8 @@
 namespace emulator {
 
 void fail_collective(const char* name, unsigned mask, const void* place, const Collective& open) {
-    fail(kIllegalInstruction, "executes %s with mask %08x while lanes %08x of its warp wait in %s with mask %08x%s", name, mask, open.arrived, open.name,
+    fail(kIllegalInstruction, "executes %s with mask %08x while lanes %08x of its warp wait in %s with mask %08x%s", name, mask,
+        open.arrived, open.name,
         open.mask, open.name == name && open.mask == mask && open.place != place ? " elsewhere in the code" : "");
 }
 
@@ -48,7 +49,8 @@ void load_matrices(Collective& all, bool transposed) {
             unsigned lane = 8 * matrix + row, address = operand_of<Matrix>(all, lane).address - base;
             const unsigned char* pointer = block.shared + address;
             if (address % 16 != 0)
-                fail(kMisalignedAddress, "executes ldmatrix in which lane %u gives the address %u, which is not aligned to 16 bytes", lane, address);
+                fail(kMisalignedAddress, "executes ldmatrix in which lane %u gives the address %u, which is not aligned to 16 bytes", lane,
+                    address);
             // Each row is read by the lane that gives its address.
             block.shared_shadow.read(warp.thread(lane), address, 16);
             std::memcpy(rows[matrix][row], pointer, 16);

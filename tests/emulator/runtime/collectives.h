@@ -26,7 +26,8 @@ inline void together(const char* name, unsigned mask, const void* place, Operand
     if (!slot) {
         unsigned number = __builtin_ctz(~warp.open);
         if (number >= Warp::kMaxCollectives) [[unlikely]]
-            fail(kIllegalInstruction, "executes %s while lanes of its warp wait in %u others: more than the emulator keeps", name, Warp::kMaxCollectives);
+            fail(kIllegalInstruction, "executes %s while lanes of its warp wait in %u others: more than the emulator keeps", name,
+                Warp::kMaxCollectives);
         slot = &warp.collectives[number];
         slot->name = name, slot->mask = mask, slot->arrived = 0, slot->place = place;
         warp.open |= 1u << number;

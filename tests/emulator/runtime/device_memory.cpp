@@ -134,8 +134,8 @@ void DeviceMemory::release(unsigned char* memory) {
     std::memset(states_ + start, kOutside, entry.allocation.bytes);
     madvise(memory, pages, MADV_DONTNEED);
     mprotect(memory, pages, PROT_NONE);
-    // Whole pages of the shadow; its records lie eight bytes to a byte, so that every page of memory is eight of theirs. Those of lines stay
-    // as they are, for this memory is never used again.
+    // Whole pages of the shadow; its records lie eight bytes to a byte, so that every page of memory is eight of theirs. Those of lines
+    // stay as they are, for this memory is never used again.
     madvise(writes_ + start, pages * sizeof(AccessRecord), MADV_DONTNEED);
     madvise(reads_ + start, pages * sizeof(AccessRecord), MADV_DONTNEED);
 }
@@ -192,7 +192,8 @@ std::string DeviceMemory::describe(const void* pointer) {
     size_t distance = reinterpret_cast<uintptr_t>(pointer) - near.start;
     char text[200];
     std::snprintf(text, sizeof text, " (%zu bytes %s the %sallocation of %zu bytes at %p on device %d, the %u. that was made%s)",
-        distance < near.bytes ? distance : distance - near.bytes, distance < near.bytes ? "into" : "behind", entry->freed ? "freed " : "", near.bytes,
+        distance < near.bytes ? distance : distance - near.bytes, distance < near.bytes ? "into" : "behind", entry->freed ? "freed "
+            : "", near.bytes,
         reinterpret_cast<void*>(near.start), near.device, near.number, near.digest_only ? ", which keeps only a digest" : "");
     return text;
 }

@@ -59,8 +59,10 @@ inline bool ordered(const Thread& thread, AccessRecord earlier) {
 [[noreturn]] void fail_state(const void* pointer, unsigned bytes, const char* what, unsigned byte, bool outside) {
     std::string near = DeviceMemory::describe(static_cast<const char*>(pointer) + byte);
     if (outside)
-        fail(kIllegalAddress, "%s %u bytes of global memory at %p, but byte %u is in no allocation%s", what, bytes, pointer, byte, near.c_str());
-    fail(kLaunchFailed, "%s %u bytes of global memory at %p, of which byte %u was never written%s", what, bytes, pointer, byte, near.c_str());
+        fail(kIllegalAddress, "%s %u bytes of global memory at %p, but byte %u is in no allocation%s", what, bytes, pointer, byte,
+            near.c_str());
+    fail(kLaunchFailed, "%s %u bytes of global memory at %p, of which byte %u was never written%s", what, bytes, pointer, byte,
+        near.c_str());
 }
 
 template <unsigned kBytes>
@@ -83,7 +85,8 @@ inline void check_state(const void* pointer, size_t offset, const char* what, bo
         fail(kLaunchFailed, "%s global memory at %p, which others change atomically in the same launch%s", what, pointer, near.c_str());
     if (block_of(other) == kSeveralBlocks)
         fail(kLaunchFailed, "%s global memory at %p, which several blocks %s in the same launch%s", what, pointer, did, near.c_str());
-    fail(kLaunchFailed, "%s global memory at %p, which thread %u of block %u %s in the same launch, with nothing to order them%s", what, pointer,
+    fail(kLaunchFailed, "%s global memory at %p, which thread %u of block %u %s in the same launch, with nothing to order them%s", what,
+        pointer,
         thread_of(other), block_of(other), did, near.c_str());
 }
 
@@ -101,7 +104,8 @@ inline bool is_split_now(const Thread& thread, AccessRecord line) {
 }
 
 template <unsigned kBytes>
-inline void check_order(const Thread& thread, AccessRecord line, const AccessRecord* bytes, const void* pointer, const char* what, const char* did) {
+inline void check_order(const Thread& thread, AccessRecord line, const AccessRecord* bytes, const void* pointer, const char* what,
+    const char* did) {
     if (launch_of(line) != thread.block->launch->number) [[likely]]
         return;
     if (!is_split(line)) {

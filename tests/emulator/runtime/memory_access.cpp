@@ -60,7 +60,8 @@ namespace {
 [[noreturn]] void fail_misaligned(const void* pointer, unsigned alignment, const char* what) {
     const Thread& thread = *current_thread();
     if (in_shared(thread, pointer))
-        fail(kMisalignedAddress, "%s at offset %u of shared memory is not aligned to its %u bytes", what, shared_offset(thread, pointer, what), alignment);
+        fail(kMisalignedAddress, "%s at offset %u of shared memory is not aligned to its %u bytes", what,
+            shared_offset(thread, pointer, what), alignment);
     fail(kMisalignedAddress, "%s at %p is not aligned to its %u bytes", what, pointer, alignment);
 }
 } // namespace
@@ -74,7 +75,8 @@ void require_global(const Thread& thread, const void* pointer, const char* what)
     if (!DeviceMemory::contains(pointer))
         fail(kIllegalAddress, "executes %s with %p for a pointer into device memory", what, pointer);
     if (DeviceMemory::device_of(pointer) != thread.block->launch->request.device)
-        fail(kIllegalAddress, "executes %s with %p, which is memory of another device%s", what, pointer, DeviceMemory::describe(pointer).c_str());
+        fail(kIllegalAddress, "executes %s with %p, which is memory of another device%s", what, pointer,
+            DeviceMemory::describe(pointer).c_str());
 }
 
 unsigned shared_offset(const Thread& thread, const void* pointer, const char* what) {

@@ -180,10 +180,12 @@ void report_deadlock(Launch& launch, const std::vector<Block*>& resident) {
             char line[200];
             if (what == kBarSync) {
                 const Barrier& barrier = block->barriers[id];
-                std::snprintf(line, sizeof line, " block %u from thread %u on waits for %s on barrier %u, to which %u of %u threads have come;",
+                std::snprintf(line, sizeof line,
+                    " block %u from thread %u on waits for %s on barrier %u, to which %u of %u threads have come;",
                     block->number, thread.index, what, id, barrier.arrived, barrier.expected);
             } else {
-                std::snprintf(line, sizeof line, " block %u from thread %u on %s%s;", block->number, thread.index, thread.exited ? "" : "waits for ", what);
+                std::snprintf(line, sizeof line, " block %u from thread %u on %s%s;", block->number, thread.index, thread.exited ? ""
+                    : "waits for ", what);
             }
             text += line;
             last = what;
