@@ -49,14 +49,18 @@ internal sealed class GemmKernel
 
     public GemmConfig Config { get; }
 
-    /// <summary>The configuration that is expected to be fastest (<see cref="GemmTiles"/>); of equals the one with the larger tile.</summary>
+    /// <summary>The configuration that is expected to be fastest (<see cref="GemmTiles"/>); of those within a tenth of it, which the estimate
+    /// cannot tell apart, the one with the largest tile, since that asks least of the caches.</summary>
     /// <exception cref="ArgumentException">The shape is none of a matrix product.</exception>
     /// <exception cref="NotSupportedException">There is no kernel for it.</exception>
     public static GemmConfig SelectConfig(GemmShape shape, DeviceLimits device)
     {
         shape.Validate();
-        return GemmTiles.Candidates(shape, device).MinBy(candidate => candidate.Cycles).Config
-            ?? throw new NotSupportedException($"No tile of {shape} fits into {device.SharedBytesPerBlock} bytes of shared memory.");
+        (GemmConfig Config, double Cycles)[] candidates = [.. GemmTiles.Candidates(shape, device)];
+        if (candidates.Length == 0)
+            throw new NotSupportedException($"No tile of {shape} fits into {device.SharedBytesPerBlock} bytes of shared memory.");
+        double limit = 1.1 * candidates.Min(candidate => candidate.Cycles);
+        return candidates.Where(candidate => candidate.Cycles <= limit).MaxBy(candidate => candidate.Config.BlockM * candidate.Config.BlockN).Config;
     }
 
     /// <summary>Launches it.</summary>

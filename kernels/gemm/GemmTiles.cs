@@ -9,8 +9,8 @@ internal static class GemmTiles
     // orders of magnitude for all devices, since they only weigh shapes against each other.
     private const double LatencyCycles = 700, BlockCycles = 1500;
 
-    // Shared memory serves 128 bytes in a cycle; of the second-level cache's 64 for each multiprocessor about 40 are reached when all ask.
-    private const double SharedBytesPerCycle = 128, L2BytesPerCycle = 40;
+    // What shared memory serves in a cycle.
+    private const double SharedBytesPerCycle = 128;
 
     // Each block's shared memory costs 1 KB more than it asks for.
     private const int ReservedSharedBytes = 1024;
@@ -90,7 +90,7 @@ internal static class GemmTiles
         double sliceBytes = (config.BlockM + config.BlockN) * paddedK * elementBytes;
         double multiply = area * paddedK / MultiplyAddsPerCycle(shape.Element, device.ComputeCapability);
         double shared = (sliceBytes + FragmentBytes(config, paddedK)) / SharedBytesPerCycle;
-        double tile = Math.Max(Math.Max(multiply, shared), sliceBytes / L2BytesPerCycle);
+        double tile = Math.Max(Math.Max(multiply, shared), sliceBytes / L2BytesPerCycle(device.ComputeCapability));
         double latency = generations * slices * LatencyCycles / (config.Stages - 1);
         return Math.Max(tilesPerSm * tile, latency) + (generations * BlockCycles);
     }
@@ -114,6 +114,14 @@ internal static class GemmTiles
         (_, { Major: 8 } or { Major: 12 }) => 256,
         // 2048 by wgmma; mma.sync is taken to reach 0.62 of that.
         _ => 1270,
+    };
+
+    /// <summary>What the second-level cache gives a multiprocessor in a cycle when all ask: estimates, to be replaced by measured figures.</summary>
+    private static double L2BytesPerCycle(ComputeCapability capability) => capability switch
+    {
+        { Major: 8, Minor: 0 } => 36,
+        { Major: 8 } or { Major: 12 } => 16,
+        _ => 28,
     };
 
     private static long CeilDiv(long value, long divisor) => (value + divisor - 1) / divisor;

@@ -18,7 +18,10 @@ internal static class GemmShapes
         // Tokens of 256, 512 and 1024 square pictures; 8 class tokens.
         int[] rows = [8, 264, 1032, 4104];
         int[] batches = [1, 3, 8, 64];
-        return from width in widths from tokens in rows from batch in batches from types in Types
+        return from width in widths
+               from tokens in rows
+               from batch in batches
+               from types in Types
                from shape in Encoder(batch * tokens, width, 4 * width, types.Element, types.Stream)
                select shape;
     }
@@ -27,7 +30,10 @@ internal static class GemmShapes
     public static IEnumerable<GemmShape> Odd()
     {
         int[] sizes = [1, 7, 12, 63, 65, 96, 265];
-        return from m in sizes from n in sizes from k in sizes from types in Types
+        return from m in sizes
+               from n in sizes
+               from k in sizes
+               from types in Types
                select new GemmShape(m, n, k, types.Element, types.Stream, GemmEpilogue.BiasResidual, types.Stream);
     }
 

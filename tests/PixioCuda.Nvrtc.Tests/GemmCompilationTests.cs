@@ -1,0 +1,55 @@
+using System.Collections.Concurrent;
+using PixioCuda.Cuda.Tests;
+using PixioCuda.Interop;
+using PixioCuda.Kernels;
+using Xunit;
+
+namespace PixioCuda.Nvrtc.Tests;
+
+public sealed class GemmCompilationTests
+{
+    [Theory]
+    [InlineData("A100")]
+    [InlineData("RTX 4090")]
+    [InlineData("H200")]
+    public void Every_configuration_of_ViT_H_stays_within_its_budget(string device)
+    {
+        KernelCompiler compiler = RealNvrtc.Require();
+        (DeviceLimits limits, GpuArchitecture architecture) = device switch
+        {
+            "A100" => (DeviceLimits.A100, GpuArchitecture.Sm80),
+            "RTX 4090" => (DeviceLimits.Rtx4090, GpuArchitecture.Sm89),
+            _ => (DeviceLimits.H200, GpuArchitecture.Sm90A),
+        };
+        ConcurrentBag<string> faults = [];
+        GemmConfig[] configs = [.. Shapes().Select(shape => GemmKernel.SelectConfig(shape, limits)).Distinct()];
+        Parallel.ForEach(configs, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount }, config =>
+        {
+            KernelResources used = compiler.Compile(config.Source, architecture).Resources;
+            if (used.Registers > config.RegisterBudget || used.StackBytes + used.SpillStoreBytes + used.StaticSharedBytes > 0 || used.Advisories.Count > 0)
+                faults.Add($"{config.Source.Title}: budget {config.RegisterBudget}, used {used}");
+            string ptx = compiler.CompilePtx(config.Source, GpuArchitecture.Sm80).Text;
+            foreach (string instruction in config.RequiredInstructions.Where(instruction => !ptx.Contains(instruction, StringComparison.Ordinal)))
+                faults.Add($"{config.Source.Title}: no {instruction}");
+        });
+        Assert.True(configs.Length >= 5);
+        Assert.Empty(faults);
+    }
+
+    // Batch 1 and 64 at 256 x 256, class tokens alone, and rows in groups.
+    private static IEnumerable<GemmShape> Shapes()
+    {
+        foreach (int rows in new[] { 8, 264, 64 * 264 })
+        {
+            foreach (GemmShape shape in GemmShapes.Encoder(rows, 1280, 5120, ElementType.BF16, ElementType.BF16))
+                yield return shape;
+        }
+
+        foreach (GemmShape shape in GemmShapes.Encoder(264, 1280, 5120, ElementType.F32, ElementType.F32))
+            yield return shape;
+        yield return new GemmShape(64 * 264, 1280, 1280, ElementType.F16, ElementType.F32, GemmEpilogue.BiasResidual, ElementType.F32)
+        {
+            ResidualRows = new(1280, 264, 272L * 1280),
+        };
+    }
+}
