@@ -62,7 +62,7 @@ internal static class AttentionTiles
         return choices.MinBy(choice => Cost(shape, device, choice.Warps, choice.RowTiles));
     }
 
-    /// <summary>The time of the busiest multiprocessor, in the time that four warps (one for each of its parts) take for 16 rows each.</summary>
+    /// <summary>The time of the busiest multiprocessor, in units of what four warps (one for each of its parts) take for 16 rows.</summary>
     private static double Cost(AttentionShape shape, DeviceLimits device, int warps, int rowTiles)
     {
         long tiles = AttentionShape.CeilDiv(shape.QueryTokens, 16 * warps * rowTiles);

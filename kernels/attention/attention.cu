@@ -1,10 +1,11 @@
-// Attention: context = softmax(q k^T / sqrt(head dim)) v for each head, from the fused qkv as it lies, for the first tokens of each picture.
+// Attention: context = softmax(q k^T / sqrt(head dim)) v for each head, from the fused qkv as it lies, for the first tokens of each
+// picture.
 //
 // Precision   ELEMENT is bf16 or f16; scores, maxima, sums and the context accumulate in float32; the exponentials are rounded to ELEMENT
 //             for their product with v, the context once at its end. A row's sums are taken in one order, by key blocks and within them,
 //             whatever else a launch computes: KEY_BLOCK alone decides it.
-// Mapping     Grid (query tiles, heads, pictures). A block has WARPS warps, each with ROW_TILES * 16 query rows, kept in registers; keys and
-//             values pass by in blocks of KEY_BLOCK tokens with an online softmax (FlashAttention-2), so that no score is ever stored.
+// Mapping     Grid (query tiles, heads, pictures). A block has WARPS warps, each with ROW_TILES * 16 query rows, kept in registers; keys
+//             and values pass by in blocks of KEY_BLOCK tokens with an online softmax (FlashAttention-2), so that no score is ever stored.
 //             Steps of 16 keys behind the last token are left out: 264 tokens cost 272. mma.m16n8k16 throughout.
 // Shared      STAGES stages of [keys | values], each [KEY_BLOCK][head dim to a multiple of 16] of ELEMENT, filled by cp.async up to
 //             STAGES - 1 blocks ahead. Queries come in through the stage that is filled last, the context leaves through the first ones.

@@ -1,9 +1,9 @@
 // Attention probabilities of chosen heads, as float32: softmax(q k^T / sqrt(head dim)), all tokens by all tokens.
 //
 // Precision   ELEMENT is bf16 or f16; scores, maxima and sums in float32, nothing rounded to ELEMENT.
-// Mapping     Grid (query tiles, chosen heads, pictures). A block has WARPS warps of 16 query rows each. The keys pass by twice in blocks of
-//             KEY_BLOCK tokens: first for each row's maximum and sum, then for the probabilities themselves, so that nothing but these is
-//             ever stored. mma.m16n8k16 throughout.
+// Mapping     Grid (query tiles, chosen heads, pictures). A block has WARPS warps of 16 query rows each. The keys pass by twice in blocks
+//             of KEY_BLOCK tokens: first for each row's maximum and sum, then for the probabilities themselves, so that nothing but these
+//             is ever stored. mma.m16n8k16 throughout.
 // Shared      2 stages of keys [KEY_BLOCK][head dim to a multiple of 16], filled by cp.async one block ahead; the queries; for each warp a
 //             block of probabilities [16][KEY_BLOCK and 8 more where those keep banks apart], so that rows leave as whole stretches.
 // Roofline    bound by the bus: writes 4 T bytes for each query, against 4 T D FLOP.
@@ -97,7 +97,7 @@ KERNEL(attention_probabilities, AttentionProbabilitiesArgs) {
     RowSums<1> rows;
     clear_sums(rows);
     for (u32 pass = 0; pass < 2 * key_blocks; pass++) {
-        // This block has come, for all threads, the queries with the first; and all are done with the one before, whose stage is filled now.
+        // This block has come, for all threads, the queries with the first; and all are done with the one before, whose stage is filled.
         cp_async_wait<0>();
         block_sync();
         if (pass + 1 < 2 * key_blocks)

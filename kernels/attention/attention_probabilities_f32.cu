@@ -2,9 +2,9 @@
 //
 // Precision   float32 throughout, as attention_f32.cu has it: the keys less what they have in common, exponentials to about 1 unit in the
 //             last place.
-// Mapping     Grid (query tiles, chosen heads, pictures). A block has WARPS warps of 16 query rows each. The keys pass by twice in blocks of
-//             KEY_BLOCK tokens: first for each row's maximum and sum, then for the probabilities themselves, so that nothing but these is
-//             ever stored.
+// Mapping     Grid (query tiles, chosen heads, pictures). A block has WARPS warps of 16 query rows each. The keys pass by twice in blocks
+//             of KEY_BLOCK tokens: first for each row's maximum and sum, then for the probabilities themselves, so that nothing but these
+//             is ever stored.
 // Shared      2 stages of keys [KEY_BLOCK][head dim to a multiple of 4], filled by cp.async one block ahead; the queries; for each warp a
 //             block of probabilities [16][KEY_BLOCK and 8 more where those keep banks apart], so that rows leave as whole stretches; the
 //             mean key.

@@ -63,7 +63,8 @@ DEVICE void multiply_keys(FloatScores<kKeyBlock>& scores, SharedAddress queries,
             load_floats4(keys + kRowLanes * i * Tile::kRowBytes + tile_offset<Tile>(lane_key(0), chunk), key);
             UNROLL for (u32 e = 0; e < 4; e++) {
                 key[e] -= offset[e];
-                UNROLL for (u32 r = 0; r < kLaneRows; r++) scores.values[r][i] = fused_multiply_add(query[r][e], key[e], scores.values[r][i]);
+                UNROLL for (u32 r = 0; r < kLaneRows; r++)
+                    scores.values[r][i] = fused_multiply_add(query[r][e], key[e], scores.values[r][i]);
             }
         }
     }

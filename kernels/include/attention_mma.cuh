@@ -44,7 +44,8 @@ DEVICE void load_queries(QueryFragments<kRowTiles, kDepthSteps>& queries, Shared
 
 /// Scores of the first `valid_keys` keys of a tile, not yet scaled; those behind are minus infinity. A whole tile needs no masks (kTail).
 template <typename T, typename Tile, bool kTail, u32 kRowTiles, u32 kKeySteps, u32 kDepthSteps>
-DEVICE void multiply_keys(Scores<kRowTiles, kKeySteps>& scores, const QueryFragments<kRowTiles, kDepthSteps>& queries, SharedAddress keys, u32 valid_keys) {
+DEVICE void multiply_keys(
+    Scores<kRowTiles, kKeySteps>& scores, const QueryFragments<kRowTiles, kDepthSteps>& queries, SharedAddress keys, u32 valid_keys) {
     u32 row = lane_index() / 16 * 8 + lane_index() % 8, chunk = lane_index() / 8 % 2;
     UNROLL for (u32 m = 0; m < kRowTiles; m++) {
         UNROLL for (u32 n = 0; n < 2 * kKeySteps; n++) scores.tiles[m][n] = {{0, 0, 0, 0}};

@@ -9,8 +9,8 @@ constexpr u32 staged_columns(u32 key_block) {
     return key_block % 16 == 8 ? key_block : key_block + 8;
 }
 
-/// Stores the first `valid_rows` rows and `valid_keys` columns of the block: a warp takes neighbouring columns of one row at a time, kVector
-/// with each access. Rows in global memory lie `stride` floats apart, a multiple of kVector, as is valid_keys.
+/// Stores the first `valid_rows` rows and `valid_keys` columns of the block: a warp takes neighbouring columns of one row at a time,
+/// kVector with each access. Rows in global memory lie `stride` floats apart, a multiple of kVector, as is valid_keys.
 template <u32 kKeyBlock, u32 kVector>
 DEVICE void store_score_rows(float* destination, u64 stride, SharedAddress staged, u32 valid_rows, u32 valid_keys) {
     static_assert(kVector == 1 || kVector == 2);
