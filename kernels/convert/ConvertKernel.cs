@@ -94,10 +94,16 @@ internal sealed class ConvertKernel
     {
         Check(Config, shape);
         if (x.Address % (uint)shape.Input.ByteCount() != 0)
-            throw new ArgumentException($"The source of a conversion from {shape.Input} lies at 0x{x.Address:x}, which no element may.", nameof(x));
+        {
+            throw new ArgumentException(
+                $"The source of a conversion from {shape.Input} lies at 0x{x.Address:x}, which no element may.", nameof(x));
+        }
         int alignment = shape.IsPadded ? 16 : shape.Output.ByteCount();
         if (y.Address % (uint)alignment != 0)
-            throw new ArgumentException($"The result of a conversion lies at 0x{y.Address:x}, which is no multiple of {alignment} bytes.", nameof(y));
+        {
+            throw new ArgumentException(
+                $"The result of a conversion lies at 0x{y.Address:x}, which is no multiple of {alignment} bytes.", nameof(y));
+        }
         long elements = checked(shape.Rows * shape.Pitch);
         if (elements == 0)
             return;
@@ -117,10 +123,14 @@ internal sealed class ConvertKernel
         if (shape.Pitch < shape.Columns || shape.Pitch % config.Vector != 0 || shape.Pitch * shape.Output.ByteCount() % 16 != 0)
         {
             throw new ArgumentException(
-                $"Rows of {shape.Columns} elements cannot be padded to {shape.Pitch}: it takes at least as many, in multiples of 16 bytes.", nameof(shape));
+                $"Rows of {shape.Columns} elements cannot be padded to {shape.Pitch}: it takes at least as many, in multiples of 16 bytes.",
+                nameof(shape));
         }
 
         if (shape.Rows * (decimal)shape.Pitch > uint.MaxValue)
-            throw new ArgumentException($"{shape.Rows} x {shape.Pitch} elements are more than 32 bits count; convert them in parts.", nameof(shape));
+        {
+            throw new ArgumentException(
+                $"{shape.Rows} x {shape.Pitch} elements are more than 32 bits count; convert them in parts.", nameof(shape));
+        }
     }
 }

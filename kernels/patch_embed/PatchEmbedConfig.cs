@@ -76,7 +76,7 @@ internal sealed record PatchEmbedConfig(
 
     public IReadOnlyList<string> RequiredInstructions => IsFloat
         ? ["cp.async.cg.shared.global", "fma.rn.f32", "ld.shared.v4"]
-        : ["cp.async.cg.shared.global", "ldmatrix.sync", Element == ElementType.BF16 ? "mma.sync.aligned.m16n8k16.row.col.f32.bf16" : "mma.sync.aligned.m16n8k16.row.col.f32.f16"];
+        : ["cp.async.cg.shared.global", "ldmatrix.sync", $"mma.sync.aligned.m16n8k16.row.col.f32.{Element.DeviceName()}"];
 
     private bool IsFloat => Element == ElementType.F32;
 

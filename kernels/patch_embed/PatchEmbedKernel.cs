@@ -54,14 +54,15 @@ internal sealed class PatchEmbedKernel
             || shape.Height < 1 || shape.Width < 1 || shape.Height % shape.PatchHeight != 0 || shape.Width % shape.PatchWidth != 0)
         {
             throw new ArgumentException(
-                $"Pictures of {shape.Height} x {shape.Width} pixels are not cut into patches of {shape.PatchHeight} x {shape.PatchWidth}: both sides "
-                + "have to be multiples.", nameof(shape));
+                $"Pictures of {shape.Height} x {shape.Width} pixels are not cut into patches of {shape.PatchHeight} x "
+                + $"{shape.PatchWidth}: both sides have to be multiples.", nameof(shape));
         }
 
         if ((decimal)shape.Batch * shape.Channels * shape.Height * shape.Width > uint.MaxValue)
         {
             throw new ArgumentException(
-                $"{shape.Batch} pictures of {shape.Channels} x {shape.Height} x {shape.Width} values are more than 32 bits count; run them in smaller batches.",
+                $"{shape.Batch} pictures of {shape.Channels} x {shape.Height} x {shape.Width} values are more than 32 bits "
+                + "count; run them in smaller batches.",
                 nameof(shape));
         }
 

@@ -169,7 +169,8 @@ KERNEL(patch_embed, PatchEmbedArgs) {
     Gather gather;
     // Behind the last patch the last one is read again; its sums go nowhere.
     UNROLL for (u32 i = 0; i < kGroupsPerThread; i++)
-        gather.origins[i] = patch_origin<ThisPatch, kChannels, kPatchHeight, kPatchWidth>(args.grid, min_of(block_row + gather_row(i), args.grid.rows - 1));
+        gather.origins[i] = patch_origin<ThisPatch, kChannels, kPatchHeight, kPatchWidth>(
+            args.grid, min_of(block_row + gather_row(i), args.grid.rows - 1));
     UNROLL for (u32 step = 0; step < kStages - 1; step++) {
         if (step < kSteps)
             load_weights(args, weights + step * kWeightStageBytes, block_column, step);

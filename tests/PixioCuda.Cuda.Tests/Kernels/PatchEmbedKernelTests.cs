@@ -92,8 +92,12 @@ public sealed class PatchEmbedKernelTests
         foreach (DeviceLimits device in new[] { DeviceLimits.A100, DeviceLimits.Rtx4090, DeviceLimits.H200 })
         {
             foreach (PatchEmbedShape shape in
-                from column in columns from batch in batches from side in new[] { 16, 256, 512, 1024 }
-                from element in Enum.GetValues<ElementType>() from pixels in Enum.GetValues<PixelType>() from patch in new[] { 8, 16 }
+                from column in columns
+                from batch in batches
+                from side in new[] { 16, 256, 512, 1024 }
+                from element in Enum.GetValues<ElementType>()
+                from pixels in Enum.GetValues<PixelType>()
+                from patch in new[] { 8, 16 }
                 select new PatchEmbedShape(batch, 3, side, side * 2, patch, patch, 8, column, pixels, element, ElementType.F32))
             {
                 PatchEmbedConfig config = PatchEmbedKernel.SelectConfig(shape, device);
