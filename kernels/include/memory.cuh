@@ -13,13 +13,17 @@ DEVICE SharedAddress shared_address(const void* pointer) {
 
 /// 16 bytes from or to an address that is aligned to 16.
 DEVICE Words4 load16(const void* pointer) {
-    Words4 value;
-    PTX(value = *static_cast<const Words4*>(pointer), value = __builtin_bit_cast(Words4, emulator_load16(pointer)));
-    return value;
+    // The built-in vector type: a struct of its own the compiler may take to pieces.
+#ifdef PIXIO_EMULATED
+    return __builtin_bit_cast(Words4, emulator_load16(pointer));
+#else
+    uint4 words = *static_cast<const uint4*>(pointer);
+    return {words.x, words.y, words.z, words.w};
+#endif
 }
 
 DEVICE void store16(void* pointer, Words4 value) {
-    PTX(*static_cast<Words4*>(pointer) = value, emulator_store16(pointer, __builtin_bit_cast(EmulatedWords4, value)));
+    PTX(*static_cast<uint4*>(pointer) = make_uint4(value.x, value.y, value.z, value.w), emulator_store16(pointer, __builtin_bit_cast(EmulatedWords4, value)));
 }
 
 /// 8 bytes from or to an address that is aligned to 8.

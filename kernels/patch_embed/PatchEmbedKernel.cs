@@ -3,6 +3,17 @@ using PixioCuda.Interop;
 
 namespace PixioCuda.Kernels;
 
+/// <summary>The struct PatchGrid of kernels/include/patches.cuh.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct PatchGridArgs
+{
+    public uint Height;
+    public uint Width;
+    public uint GridWidth;
+    public uint Patches;
+    public uint Rows;
+}
+
 /// <summary>The argument struct of patch_embed.cu and patch_embed_f32.cu.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal struct PatchEmbedArgs
@@ -13,11 +24,7 @@ internal struct PatchEmbedArgs
     public DevicePointer<float> ClassTokens;
     public DevicePointer<float> Positions;
     public DevicePointer<byte> Y;
-    public uint Height;
-    public uint Width;
-    public uint GridWidth;
-    public uint Patches;
-    public uint Rows;
+    public PatchGridArgs Grid;
     public uint Batch;
     public uint ClassCount;
     public uint Tiles;
@@ -110,11 +117,14 @@ internal sealed class PatchEmbedKernel
             ClassTokens = classTokens,
             Positions = positions,
             Y = y,
-            Height = (uint)_shape.Height,
-            Width = (uint)_shape.Width,
-            GridWidth = (uint)_shape.GridWidth,
-            Patches = (uint)_shape.Patches,
-            Rows = (uint)_shape.Rows,
+            Grid = new PatchGridArgs
+            {
+                Height = (uint)_shape.Height,
+                Width = (uint)_shape.Width,
+                GridWidth = (uint)_shape.GridWidth,
+                Patches = (uint)_shape.Patches,
+                Rows = (uint)_shape.Rows,
+            },
             Batch = (uint)_shape.Batch,
             ClassCount = (uint)_shape.ClassTokens,
             Tiles = checked((uint)tiles),

@@ -24,22 +24,38 @@ public sealed partial class ArgsLayoutTests
             ?? throw new InvalidOperationException($"There is no struct {structName} in PixioCuda.Kernels, which {entry} takes.");
 
         // Each offset becomes the one constant of a kernel of its own, where the PTX shows it; the struct's size is that of the parameter.
-        FieldInfo[] fields = host.GetFields(BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic);
+        (string Path, int Offset)[] fields = [.. FieldsOf(host, "", 0)];
         Assert.NotEmpty(fields);
-        string ptx = compiler.CompilePtx(source with { Text = source.Text + Probes(structName, fields) }, GpuArchitecture.Sm80).Text;
+        string probes = string.Concat(fields.Select((field, number) => $"\nextern \"C\" __global__ void offset_{number}(u64* result) "
+            + $"{{ *result = (u64)&static_cast<{structName}*>(nullptr)->{field.Path}; }}"));
+        string ptx = compiler.CompilePtx(source with { Text = source.Text + probes }, GpuArchitecture.Sm80).Text;
         Assert.Equal(Marshal.SizeOf(host), int.Parse(ParameterSize().Match(ptx).Groups[1].Value, CultureInfo.InvariantCulture));
-        foreach (FieldInfo field in fields)
-            Assert.Equal((field.Name, (int)Marshal.OffsetOf(host, field.Name)), (field.Name, OffsetIn(ptx, field)));
+        Assert.Equal(fields, fields.Select((field, number) => (field.Path, OffsetIn(ptx, number))));
     }
 
-    private static string Probes(string structName, IEnumerable<FieldInfo> fields)
-        => string.Concat(fields.Select(field => $"\nextern \"C\" __global__ void offset_of_{SnakeCase(field.Name)}(u64* result) "
-            + $"{{ *result = (u64)&static_cast<{structName}*>(nullptr)->{SnakeCase(field.Name)}; }}"));
-
-    private static int OffsetIn(string ptx, FieldInfo field)
+    /// <summary>Every field by its device name, those of nested structs by their paths.</summary>
+    private static IEnumerable<(string Path, int Offset)> FieldsOf(Type host, string prefix, int start)
     {
-        Match match = Regex.Match(ptx, $@"\.entry offset_of_{SnakeCase(field.Name)}\(.*?mov\.u64\s+%rd\d+, (\d+);", RegexOptions.Singleline);
-        Assert.True(match.Success, $"The PTX shows no offset of the field {field.Name}.");
+        foreach (FieldInfo field in host.GetFields(BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic))
+        {
+            string path = prefix + SnakeCase(field.Name);
+            int offset = start + (int)Marshal.OffsetOf(host, field.Name);
+            if (field.FieldType.Name.EndsWith("Args", StringComparison.Ordinal))
+            {
+                foreach ((string, int) inner in FieldsOf(field.FieldType, path + ".", offset))
+                    yield return inner;
+            }
+            else
+            {
+                yield return (path, offset);
+            }
+        }
+    }
+
+    private static int OffsetIn(string ptx, int number)
+    {
+        Match match = Regex.Match(ptx, $@"\.entry offset_{number}\(.*?mov\.u64\s+%rd\d+, (\d+);", RegexOptions.Singleline);
+        Assert.True(match.Success, $"The PTX shows no offset of field {number}.");
         return int.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture);
     }
 
