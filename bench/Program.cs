@@ -1,3 +1,4 @@
+using BenchmarkDotNet.Attributes;
 using BenchmarkDotNet.Columns;
 using BenchmarkDotNet.Configs;
 using BenchmarkDotNet.Diagnosers;
@@ -9,6 +10,8 @@ using BenchmarkDotNet.Running;
 using BenchmarkDotNet.Toolchains.InProcess.Emit;
 using PixioCuda.Bench;
 using PixioCuda.Bench.Reporting;
+using PixioCuda.Bench.Suites.Cuda;
+using PixioCuda.Interop;
 
 // Without arguments: a short job of every suite and one table. "hub": the rate of downloads beside curl's. With other arguments:
 // BenchmarkDotNet's own command line (--filter '*Gemm*', --list flat, ...), with the same columns.
@@ -18,7 +21,7 @@ if (args is ["hub"])
 Ceilings ceilings = Ceilings.Measure(Environment.ProcessorCount);
 Console.Error.WriteLine(ceilings);
 
-Job job = Job.ShortRun.WithToolchain(InProcessEmitToolchain.Instance).WithId("short");
+Job job = (BenchSize.IsSmoke ? Job.Dry : Job.ShortRun).WithToolchain(InProcessEmitToolchain.Instance).WithId("short");
 ManualConfig config = ManualConfig.CreateEmpty()
     .AddJob(job)
     .AddDiagnoser(MemoryDiagnoser.Default)
@@ -27,13 +30,21 @@ ManualConfig config = ManualConfig.CreateEmpty()
     .AddColumnProvider(DefaultColumnProviders.Descriptor, DefaultColumnProviders.Params)
     .AddColumn(StatisticColumn.Median, StatisticColumn.StdDev)
     .AddColumn(WorkColumn.All(ceilings))
+    .AddColumn(new DeviceTimeColumn())
     .AddColumnProvider(DefaultColumnProviders.Metrics)
     .WithOptions(ConfigOptions.JoinSummary | ConfigOptions.DisableLogFile)
     .WithSummaryStyle(SummaryStyle.Default);
 
+CudaDriverStatus cuda = CudaDriver.Probe();
+if (cuda.DeviceCount == 0)
+    Console.Error.WriteLine($"The suites of CUDA kernels are left out: {cuda.Finding}.");
+Type[] suites = [.. typeof(Program).Assembly.GetTypes().Where(type => type is { IsPublic: true, IsAbstract: false }
+    && type.GetMethods().Any(method => method.IsDefined(typeof(BenchmarkAttribute), inherit: true))
+    && (cuda.DeviceCount > 0 || !type.IsAssignableTo(typeof(IRunsOnCuda))))];
+
 Summary[] summaries = [.. args.Length > 0
-    ? BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(args, config)
-    : BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).RunAllJoined(config) is Summary all ? [all] : Array.Empty<Summary>()];
+    ? BenchmarkSwitcher.FromTypes(suites).Run(args, config)
+    : BenchmarkSwitcher.FromTypes(suites).RunAllJoined(config) is Summary all ? [all] : Array.Empty<Summary>()];
 
 Console.Error.WriteLine(ceilings);
 // A benchmark whose result was wrong throws in its setup, has no measurement, and fails the run.

@@ -19,7 +19,7 @@ internal interface ICountsWork
 }
 
 /// <summary>Turns a median time and the work behind it into rates and shares of the ceilings.</summary>
-internal sealed class WorkColumn(string name, string legend, Func<Work, double, string> show) : IColumn
+internal sealed class WorkColumn(string name, string legend, Func<Work, double, string> show, bool onlyCpu = false) : IColumn
 {
     public string Id => $"{nameof(WorkColumn)}.{name}";
 
@@ -40,15 +40,16 @@ internal sealed class WorkColumn(string name, string legend, Func<Work, double, 
     public static IColumn[] All(Ceilings ceilings) =>
     [
         new WorkColumn("GFLOP/s", "10^9 floating-point operations per second", (work, seconds) => Number(work.Flops / seconds / 1e9, "F1")),
-        new WorkColumn("of FMA", "share of the FMA peak measured in this run", (work, seconds) => Number(work.Flops / seconds / 1e9 / ceilings.Gflops, "P0")),
+        new WorkColumn("of FMA", "share of the FMA peak measured in this run", (work, seconds) => Number(work.Flops / seconds / 1e9 / ceilings.Gflops, "P0"), onlyCpu: true),
         new WorkColumn("GB/s", "10^9 bytes per second", (work, seconds) => Number(work.Bytes / seconds / 1e9, "F1")),
-        new WorkColumn("of copy", "share of the copy rate measured in this run", (work, seconds) => Number(work.Bytes / seconds / 1e9 / ceilings.CopyGigabytes, "P0")),
+        new WorkColumn("of copy", "share of the copy rate measured in this run", (work, seconds) => Number(work.Bytes / seconds / 1e9 / ceilings.CopyGigabytes, "P0"), onlyCpu: true),
     ];
 
     public string GetValue(Summary summary, BenchmarkCase benchmarkCase)
     {
         double? nanoseconds = summary[benchmarkCase]?.ResultStatistics?.Median;
-        if (nanoseconds is not double median || Activator.CreateInstance(benchmarkCase.Descriptor.Type) is not ICountsWork suite)
+        if (nanoseconds is not double median || Activator.CreateInstance(benchmarkCase.Descriptor.Type) is not ICountsWork suite
+            || (onlyCpu && suite is IRunsOnCuda))
             return "-";
         foreach (ParameterInstance parameter in benchmarkCase.Parameters.Items)
             benchmarkCase.Descriptor.Type.GetProperty(parameter.Name)?.SetValue(suite, parameter.Value);

@@ -10,7 +10,7 @@ namespace PixioCuda.Bench.Suites;
 /// <param name="Columns">Output features.</param>
 /// <param name="Depth">Input features.</param>
 /// <param name="Gelu">Whether GELU follows.</param>
-public sealed record GemmShape(string Name, int Rows, int Columns, int Depth, bool Gelu)
+public sealed record CpuGemmShape(string Name, int Rows, int Columns, int Depth, bool Gelu)
 {
     /// <inheritdoc/>
     public override string ToString() => Name;
@@ -25,10 +25,10 @@ public class GemmBench : StepBench, ICountsWork
 
     /// <summary>What is multiplied.</summary>
     [ParamsSource(nameof(Shapes))]
-    public GemmShape Shape { get; set; } = Shapes[0];
+    public CpuGemmShape Shape { get; set; } = Shapes[0];
 
     /// <summary>ViT-B's and ViT-H's products, and the class tokens alone.</summary>
-    public static IReadOnlyList<GemmShape> Shapes { get; } =
+    public static IReadOnlyList<CpuGemmShape> Shapes { get; } =
     [
         new("B qkv", 264, 2304, 768, false), new("B fc1", 264, 3072, 768, true), new("B fc2", 264, 768, 3072, false),
         new("H qkv", 264, 3840, 1280, false), new("H proj", 264, 1280, 1280, false), new("H fc1", 264, 5120, 1280, true),

@@ -154,8 +154,7 @@ KERNEL(attention_f32, AttentionArgs) {
     }
 
     if (has_rows) {
-        // All lanes are done with the queries.
-        warp_sync();
+        // All lanes are done with the queries: they met behind the last block's scores.
         stage_context(query_tile, context, rows);
         warp_sync();
         f32* destination = args.context + (static_cast<u64>(picture) * args.query_tokens + first_row) * hidden + head * kHeadDim;

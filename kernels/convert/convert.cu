@@ -52,7 +52,7 @@ DEVICE void load_vector(const From* x, Vector<From, To>& vector) {
 template <typename From, typename To>
 DEVICE void store_vector(To* y, const Vector<From, To>& vector) {
     if constexpr (kSame<From, To>)
-        store16(y, vector.values);
+        store_global16(y, vector.values);
     else
         store_floats(y, vector.values);
 }

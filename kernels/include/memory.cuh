@@ -74,6 +74,13 @@ DEVICE void cp_async_wait() {
     PTX(asm volatile("cp.async.wait_group %0;" ::"n"(kNewest) : "memory"), emulator_cp_async_wait(kNewest));
 }
 
+/// 16 bytes to global memory, aligned to 16, by one instruction: the compiler may take a plain store of 16 bytes to pieces.
+DEVICE void store_global16(void* pointer, Words4 value) {
+    PTX(asm volatile("st.global.v4.u32 [%0], {%1, %2, %3, %4};"
+                     ::"l"(__cvta_generic_to_global(pointer)), "r"(value.x), "r"(value.y), "r"(value.z), "r"(value.w) : "memory"),
+        emulator_store16(pointer, __builtin_bit_cast(EmulatedWords4, value)));
+}
+
 /// kCount neighbouring numbers as floats, with as few accesses as their size allows; the address is aligned to all of them, or to 16 bytes.
 template <u32 kCount, typename T>
 DEVICE void load_floats(const T* pointer, float (&values)[kCount]) {
@@ -114,7 +121,7 @@ DEVICE void load_floats(const T* pointer, float (&values)[kCount]) {
     }
 }
 
-/// The reverse of load_floats; rounds to nearest even.
+/// The reverse of load_floats, to global memory; rounds to nearest even.
 template <u32 kCount, typename T>
 DEVICE void store_floats(T* pointer, const float (&values)[kCount]) {
     constexpr u32 kBytes = kCount * sizeof(T);
@@ -130,7 +137,7 @@ DEVICE void store_floats(T* pointer, const float (&values)[kCount]) {
         }
         u8* bytes = reinterpret_cast<u8*>(pointer);
         if constexpr (kBytes % 16 == 0) {
-            UNROLL for (u32 i = 0; i < kBytes / 4; i += 4) store16(bytes + 4 * i, {words[i], words[i + 1], words[i + 2], words[i + 3]});
+            UNROLL for (u32 i = 0; i < kBytes / 4; i += 4) store_global16(bytes + 4 * i, {words[i], words[i + 1], words[i + 2], words[i + 3]});
         } else if constexpr (kBytes == 8) {
             store8(bytes, words[0] | static_cast<u64>(words[1]) << 32);
         } else {
@@ -174,11 +181,4 @@ DEVICE u32 load_shared4(SharedAddress address) {
 
 DEVICE void store_shared2(SharedAddress address, u16 value) {
     PTX(asm volatile("st.shared.u16 [%0], %1;" ::"r"(address), "h"(value) : "memory"), *static_cast<u16*>(emulator_shared_pointer(address)) = value);
-}
-
-/// 16 bytes to global memory, aligned to 16, by one instruction: the compiler may take a plain store of 16 bytes to pieces.
-DEVICE void store_global16(void* pointer, Words4 value) {
-    PTX(asm volatile("st.global.v4.u32 [%0], {%1, %2, %3, %4};"
-                     ::"l"(__cvta_generic_to_global(pointer)), "r"(value.x), "r"(value.y), "r"(value.z), "r"(value.w) : "memory"),
-        emulator_store16(pointer, __builtin_bit_cast(EmulatedWords4, value)));
 }

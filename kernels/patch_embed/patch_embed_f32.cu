@@ -83,7 +83,9 @@ DEVICE void store_patches(const Gather& gather, u8* stage) {
     UNROLL for (u32 i = 0; i < kGroupsPerThread; i++) {
         float values[kGroup];
         UNROLL for (u32 j = 0; j < kGroup; j++) values[j] = group_value(gather.groups[i], j);
-        store_floats(reinterpret_cast<float*>(stage + swizzled(threadIdx.x / 8 + i * kRowsPerPass, threadIdx.x % 8)), values);
+        u8* to = stage + swizzled(threadIdx.x / 8 + i * kRowsPerPass, threadIdx.x % 8);
+        static_assert(kGroup == 4, "one access of 16 bytes");
+        store16(to, {as_bits(values[0]), as_bits(values[1]), as_bits(values[2]), as_bits(values[3])});
     }
 }
 
