@@ -10,6 +10,7 @@ using BenchmarkDotNet.Running;
 using BenchmarkDotNet.Toolchains.InProcess.Emit;
 using PixioCuda.Bench;
 using PixioCuda.Bench.Reporting;
+using PixioCuda.Bench.Suites;
 using PixioCuda.Bench.Suites.Cuda;
 using PixioCuda.Interop;
 
@@ -38,9 +39,12 @@ ManualConfig config = ManualConfig.CreateEmpty()
 CudaDriverStatus cuda = CudaDriver.Probe();
 if (cuda.DeviceCount == 0)
     Console.Error.WriteLine($"The suites of CUDA kernels are left out: {cuda.Finding}.");
+if (KernelCompiler.Find(out CudaLibraryException? noCompiler) is null)
+    Console.Error.WriteLine($"The suite of the kernel cache is left out: {noCompiler!.Message}");
 Type[] suites = [.. typeof(Program).Assembly.GetTypes().Where(type => type is { IsPublic: true, IsAbstract: false }
     && type.GetMethods().Any(method => method.IsDefined(typeof(BenchmarkAttribute), inherit: true))
-    && (cuda.DeviceCount > 0 || !type.IsAssignableTo(typeof(IRunsOnCuda))))];
+    && (cuda.DeviceCount > 0 || !type.IsAssignableTo(typeof(IRunsOnCuda)))
+    && (noCompiler is null || type != typeof(KernelCacheBench)))];
 
 Summary[] summaries = [.. args.Length > 0
     ? BenchmarkSwitcher.FromTypes(suites).Run(args, config)

@@ -54,7 +54,8 @@ internal static class CudaDriver
         {
             string summary = $"the CUDA driver {library.Path} supports only CUDA {library.Version}";
             throw new CudaLibraryException(CudaLibraryKind.Driver, $"{CudaLibraryNames.Sentence(summary)}, "
-                + $"and {MinimumVersion} or later is needed: update NVIDIA's driver to version 525 or later.") { Summary = summary };
+                + $"and {MinimumVersion} or later is needed: update NVIDIA's driver to version 525 or later.")
+            { Summary = summary };
         }
 
         CUresult result = CudaDriverApi.cuInit(0);

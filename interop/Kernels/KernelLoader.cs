@@ -57,7 +57,8 @@ internal sealed unsafe class KernelLoader(GpuContext context, GpuDeviceInfo devi
         throw new CudaLibraryException(CudaLibraryKind.Nvrtc,
             $"The kernel {source.Title} must be compiled for {device.Title}: "
             + (cache.Folder is string folder ? $"the cache in '{folder}' does not have it" : "there is no cache of kernels")
-            + $", and there is no compiler. {failure!.Message}", failure) { IsMissing = failure.IsMissing, Summary = failure.Summary };
+            + $", and there is no compiler. {failure!.Message}", failure)
+        { IsMissing = failure.IsMissing, Summary = failure.Summary };
     }
 
     private LoadedKernel Load(CompiledKernel compiled, KernelSource source)

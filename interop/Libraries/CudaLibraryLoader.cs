@@ -62,7 +62,8 @@ internal static class CudaLibraryLoader
                 {
                     string summary = $"what {place.Source} names cannot be used ({candidate}: {problem})";
                     throw new CudaLibraryException(kind,
-                        $"{CudaLibraryNames.Sentence(CudaLibraryNames.Title(kind))} cannot be used: {summary}.") { Summary = summary };
+                        $"{CudaLibraryNames.Sentence(CudaLibraryNames.Title(kind))} cannot be used: {summary}.")
+                    { Summary = summary };
                 }
 
                 findings[place] = findings.TryGetValue(place, out string? before)

@@ -61,7 +61,8 @@ internal static class LibraryPlaces
                 string summary = $"{SearchEnvironment.OptionName} names the relative folder '{entry}'";
                 throw new CudaLibraryException(kind,
                     $"{CudaLibraryNames.Sentence(CudaLibraryNames.Title(kind))} was not looked for: {summary}, "
-                    + "which would be another one in every working directory. Give its full path.") { Summary = summary };
+                    + "which would be another one in every working directory. Give its full path.")
+                { Summary = summary };
             }
 
             places.Add(new LibraryPlace(SearchEnvironment.OptionName, entry, IsOption: true));

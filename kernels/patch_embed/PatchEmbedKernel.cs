@@ -51,8 +51,8 @@ internal sealed class PatchEmbedKernel
 
     public PatchEmbedConfig Config { get; }
 
-    /// <summary>The configuration for a shape: the largest tile of which there are enough to give every multiprocessor one, because larger
-    /// tiles read pixels and weights less often. All of them sum in the same order, so that a picture's bits do not depend on its
+    /// <summary>The configuration for a shape: large tiles where there are enough of them to give every multiprocessor one, because they read
+    /// pixels and weights less often, else small ones. A third size would gain little here and be compiled for every model. All of them sum in the same order, so that a picture's bits do not depend on its
     /// batch.</summary>
     /// <exception cref="ArgumentException">The pictures are not whole patches, or too many for one launch.</exception>
     public static PatchEmbedConfig SelectConfig(PatchEmbedShape shape, DeviceLimits device)
@@ -75,8 +75,8 @@ internal sealed class PatchEmbedKernel
 
         if (shape.Element == ElementType.F32)
             return Make(64, 64, 0);
-        PatchEmbedConfig large = Make(128, 128, 64), middle = Make(64, 128, 32);
-        return Fits(large) ? large : Fits(middle) ? middle : Make(32, 64, 16);
+        PatchEmbedConfig large = Make(128, 128, 64);
+        return Fits(large) ? large : Make(32, 64, 16);
 
         PatchEmbedConfig Make(int blockRows, int blockColumns, int warpRows) => new(
             shape.Columns, shape.Channels, shape.PatchHeight, shape.PatchWidth, shape.Pixels, shape.Element, shape.Output, blockRows, blockColumns,

@@ -23,7 +23,8 @@ internal static class TestKernels
         float* own = reinterpret_cast<float*>(smem + SHARED_BYTES) - kThreads;
         own[threadIdx.x] = i < args.count ? args.x[i] : 0.0f;
         if (i < args.count) args.y[i] += args.factor * own[threadIdx.x];
-        """) with { Defines = [new KernelDefine("SHARED_BYTES", sharedBytes.ToString(CultureInfo.InvariantCulture))] };
+        """) with
+    { Defines = [new KernelDefine("SHARED_BYTES", sharedBytes.ToString(CultureInfo.InvariantCulture))] };
 
     /// <summary>A source with an undeclared name in its last line.</summary>
     public static KernelSource Broken { get; } = Source("broken", "args.y[i] = undeclared;");

@@ -26,8 +26,12 @@ public sealed class CudaLibraryLoaderTests : IDisposable
         RealNvrtc.RequireFolder(RealNvrtc.Folder);
         string broken = Broken("option");
         CudaLibraryException exception = Assert.Throws<CudaLibraryException>(() => CudaLibraryLoader.Load(
-            CudaLibraryKind.Nvrtc, new SearchEnvironment { Option = broken, VirtualEnvironment = Linked(
-                "venv/lib/python3.12/site-packages/nvidia/nvrtc/lib") }));
+            CudaLibraryKind.Nvrtc, new SearchEnvironment
+            {
+                Option = broken,
+                VirtualEnvironment = Linked(
+                "venv/lib/python3.12/site-packages/nvidia/nvrtc/lib")
+            }));
         Assert.Contains(Path.Combine(broken, "libnvrtc.so.12"), exception.Message, StringComparison.Ordinal);
         Assert.False(exception.IsMissing);
         Assert.DoesNotContain('\n', exception.Summary);
@@ -39,8 +43,12 @@ public sealed class CudaLibraryLoaderTests : IDisposable
         RealNvrtc.RequireFolder(RealNvrtc.Folder);
         string linked = Linked("toolkit/lib64");
         CudaLibrary library = CudaLibraryLoader.Load(
-            CudaLibraryKind.Nvrtc, new SearchEnvironment { Option = _folder.Folder("empty"), CudaHome = Path.Combine(_folder.Root,
-                "toolkit") });
+            CudaLibraryKind.Nvrtc, new SearchEnvironment
+            {
+                Option = _folder.Folder("empty"),
+                CudaHome = Path.Combine(_folder.Root,
+                "toolkit")
+            });
         Assert.StartsWith(linked, library.Path, StringComparison.Ordinal);
     }
 
