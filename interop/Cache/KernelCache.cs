@@ -95,7 +95,8 @@ internal sealed class KernelCache
 
         if (missing.Count > 0)
         {
-            Parallel.ForEach(missing, new ParallelOptions { MaxDegreeOfParallelism = degree }, work =>
+            // One at a time: kernels take from a tenth of a second to several.
+            Parallel.ForEach(Partitioner.Create(missing, EnumerablePartitionerOptions.NoBuffering), new ParallelOptions { MaxDegreeOfParallelism = degree }, work =>
                 kernels[work.Index] = Compile(work.Key, sources[work.Index], architecture, compiler, work.Damaged));
         }
 

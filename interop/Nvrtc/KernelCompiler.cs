@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+
 namespace PixioCuda.Interop;
 
 /// <summary>NVRTC as the compiler of kernels. Needs no GPU, and no headers: only what a <see cref="KernelSource"/> brings is
@@ -53,8 +55,10 @@ internal sealed class KernelCompiler : IKernelCompiler
     public CompiledKernel[] CompileAll(IReadOnlyList<KernelSource> sources, GpuArchitecture architecture, int degree)
     {
         var compiled = new CompiledKernel[sources.Count];
-        Parallel.For(0, sources.Count, new ParallelOptions { MaxDegreeOfParallelism = degree },
-            index => compiled[index] = Compile(sources[index], architecture));
+        // One at a time: kernels take from a tenth of a second to several, and whole ranges of them would leave threads idle at the end.
+        Parallel.ForEach(
+            Partitioner.Create(Enumerable.Range(0, sources.Count), EnumerablePartitionerOptions.NoBuffering),
+            new ParallelOptions { MaxDegreeOfParallelism = degree }, index => compiled[index] = Compile(sources[index], architecture));
         return compiled;
     }
 

@@ -22,6 +22,10 @@ public sealed class GemmKernelTests
         { 9, 62, 62, "BF16", "BF16", "Bias", "BF16" },
         { 9, 60, 60, "F16", "F16", "BiasResidual", "F16" },
         { 3, 16, 5120, "BF16", "BF16", "Bias", "BF16" },
+        // The tokens of one picture, one more, and so many that the tiles go in several bands, the last of them smaller.
+        { 264, 40, 64, "BF16", "BF16", "Bias", "BF16" },
+        { 265, 24, 32, "F16", "F16", "BiasGelu", "F16" },
+        { 1032, 24, 32, "BF16", "F32", "BiasResidual", "F32" },
         { 7, 72, 80, "F32", "F32", "None", "F32" },
         { 65, 68, 36, "F32", "F32", "BiasGelu", "F32" },
         { 9, 61, 61, "F32", "F32", "BiasResidual", "F32" },
