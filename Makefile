@@ -36,8 +36,9 @@ mutate: build
 	  -class PixioCuda.Cuda.Tests.MutationTests
 
 # A short job of every benchmark and one table; results are checked before they are measured.
+# BENCH="--filter *Cuda*" takes some of them.
 bench: build
-	dotnet bench/bin/$(CONFIGURATION)/net10.0/PixioCuda.Bench.dll
+	dotnet bench/bin/$(CONFIGURATION)/net10.0/PixioCuda.Bench.dll $(BENCH)
 
 # The rate of a download of 1 GB from this machine, beside curl's; takes 2 GB of disk for a while.
 bench-hub: build

@@ -16,6 +16,7 @@ internal sealed class CudaBackend : IEncoderBackend
     private readonly Stack<CudaSession> _free = new();
     private readonly SemaphoreSlim _places;
     private readonly int _sessionCount;
+    private readonly Lock _disposing = new();
     private bool _isDisposed;
 
     private CudaBackend(GpuDevice device, CudaWeights weights, Precision precision, int sessionCount)
@@ -93,6 +94,8 @@ internal sealed class CudaBackend : IEncoderBackend
     /// <summary>Waits for the runs in flight, then frees everything.</summary>
     public void Dispose()
     {
+        // One at a time: two that each held some of the places would wait for each other for ever.
+        using Lock.Scope disposing = _disposing.EnterScope();
         for (int i = 0; i < _sessionCount; i++)
             _places.Wait();
         try
