@@ -40,7 +40,7 @@ internal readonly record struct PatchEmbedShape(
 
 /// <summary>The tunables of patch_embed.cu and, for float32, patch_embed_f32.cu.</summary>
 internal sealed record PatchEmbedConfig(
-    int Columns, int Channels, int PatchHeight, int PatchWidth, PixelType Pixels, ElementType Element, ElementType Output, int BlockRows,
+    int Channels, int PatchHeight, int PatchWidth, PixelType Pixels, ElementType Element, ElementType Output, int OutVector, int BlockRows,
     int BlockColumns, int WarpRows, int Stages) : IKernelConfig
 {
     private const int WarpSize = 32;
@@ -53,7 +53,7 @@ internal sealed record PatchEmbedConfig(
         {
             List<KernelDefine> defines =
             [
-                new("PIXEL", Pixels == PixelType.U8 ? "u8" : "f32"), new("OUTPUT", Output.DeviceName()), new("COLUMNS", $"{Columns}"),
+                new("PIXEL", Pixels == PixelType.U8 ? "u8" : "f32"), new("OUTPUT", Output.DeviceName()), new("OUT_VECTOR", $"{OutVector}"),
                 new("CHANNELS", $"{Channels}"), new("PATCH_HEIGHT", $"{PatchHeight}"), new("PATCH_WIDTH", $"{PatchWidth}"), new("STAGES", $"{Stages}"),
             ];
             if (IsFloat)
@@ -84,26 +84,23 @@ internal sealed record PatchEmbedConfig(
     public (long Rows, long Columns) Tiles(PatchEmbedShape shape)
         => ((shape.Rows + BlockRows - 1L) / BlockRows, (shape.Columns + BlockColumns - 1L) / BlockColumns);
 
-    /// <summary>Elements that a thread of the blocks for class tokens writes.</summary>
-    public int ClassVector => VectorWidth.Widest(Columns, ElementType.F32, ElementType.F32);
-
     /// <summary>What a launch moves: patches once for each tile of channels, weights once for each tile of patches, positions and bias for
     /// every token; the tokens out once.</summary>
     public KernelWork Work(PatchEmbedShape shape)
     {
         (long rowTiles, long columnTiles) = Tiles(shape);
         int pixelBytes = Pixels == PixelType.U8 ? 1 : sizeof(float);
-        long pixels = (long)shape.Rows * shape.PatchElements * pixelBytes, weights = (long)Columns * shape.WeightPitch * Element.ByteCount();
+        long pixels = (long)shape.Rows * shape.PatchElements * pixelBytes, weights = (long)shape.Columns * shape.WeightPitch * Element.ByteCount();
         // Behind the last patch the last one is gathered again.
         long gathered = rowTiles * BlockRows * shape.PatchElements * pixelBytes;
-        long tokens = (long)shape.Batch * shape.Tokens * Columns, added = 2L * tokens * sizeof(float);
+        long tokens = (long)shape.Batch * shape.Tokens * shape.Columns, added = 2L * tokens * sizeof(float);
         // Float32: 4 patches share what 8 lanes read of bias.
         if (IsFloat)
-            added -= (long)shape.Rows * Columns * sizeof(float) * 3 / 4;
+            added -= (long)shape.Rows * shape.Columns * sizeof(float) * 3 / 4;
         long written = tokens * Output.ByteCount();
-        long tables = (Columns + ((long)shape.Tokens * Columns) + ((long)shape.ClassTokens * Columns)) * sizeof(float);
+        long tables = (1L + shape.Tokens + shape.ClassTokens) * shape.Columns * sizeof(float);
         return new KernelWork(
-            (columnTiles * gathered) + (rowTiles * weights) + added, written, 2.0 * shape.Rows * shape.PatchElements * Columns,
+            (columnTiles * gathered) + (rowTiles * weights) + added, written, 2.0 * shape.Rows * shape.PatchElements * shape.Columns,
             pixels + weights + tables + written);
     }
 }

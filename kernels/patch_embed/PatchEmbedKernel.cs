@@ -27,6 +27,8 @@ internal struct PatchEmbedArgs
     public PatchGridArgs Grid;
     public uint Batch;
     public uint ClassCount;
+    public uint Columns;
+    public uint ColumnTiles;
     public uint Tiles;
 }
 
@@ -79,8 +81,8 @@ internal sealed class PatchEmbedKernel
         return Fits(large) ? large : Make(32, 64, 16);
 
         PatchEmbedConfig Make(int blockRows, int blockColumns, int warpRows) => new(
-            shape.Columns, shape.Channels, shape.PatchHeight, shape.PatchWidth, shape.Pixels, shape.Element, shape.Output, blockRows, blockColumns,
-            warpRows, Stages: 3);
+            shape.Channels, shape.PatchHeight, shape.PatchWidth, shape.Pixels, shape.Element, shape.Output,
+            VectorWidth.Widest(shape.Columns, ElementType.F32, ElementType.F32), blockRows, blockColumns, warpRows, Stages: 3);
 
         bool Fits(PatchEmbedConfig config)
         {
@@ -107,7 +109,7 @@ internal sealed class PatchEmbedKernel
         if (_shape.Batch == 0)
             return;
         (long rowTiles, long columnTiles) = Config.Tiles(_shape);
-        long classThreads = (long)_shape.Batch * _shape.ClassTokens * (_shape.Columns / Config.ClassVector);
+        long classThreads = (long)_shape.Batch * _shape.ClassTokens * (_shape.Columns / Config.OutVector);
         long tiles = rowTiles * columnTiles, classBlocks = (classThreads + Config.Threads - 1) / Config.Threads;
         PatchEmbedArgs args = new()
         {
@@ -127,6 +129,8 @@ internal sealed class PatchEmbedKernel
             },
             Batch = (uint)_shape.Batch,
             ClassCount = (uint)_shape.ClassTokens,
+            Columns = (uint)_shape.Columns,
+            ColumnTiles = checked((uint)columnTiles),
             Tiles = checked((uint)tiles),
         };
         _device.Launch(stream, _kernel, new LaunchConfig(checked((int)(tiles + classBlocks)), Config.Threads, SharedBytes: Config.SharedBytes), args);

@@ -19,7 +19,7 @@ using Pixel = PIXEL;
 using Element = ELEMENT;
 using Output = OUTPUT;
 
-constexpr u32 kColumns = COLUMNS;
+constexpr u32 kOutVector = OUT_VECTOR;    // channels that one access writes; divides their number
 constexpr u32 kChannels = CHANNELS;
 constexpr u32 kPatchHeight = PATCH_HEIGHT;
 constexpr u32 kPatchWidth = PATCH_WIDTH;
@@ -45,8 +45,6 @@ constexpr u32 kColumnTiles = kWarpColumns / 8;
 constexpr u32 kWeightStageBytes = kBlockColumns * kRowBytes;
 constexpr u32 kPatchStageBytes = kBlockRows * kRowBytes;
 constexpr u32 kOutPitch = 40;
-constexpr u32 kColumnTilesOfGrid = ceil_div(kColumns, kBlockColumns);
-constexpr u32 kOutVector = widest_vector<f32>(kColumns);
 
 static_assert(kBlockRows % kWarpRows == 0 && kWarpRows % 16 == 0 && kBlockColumns % kWarpColumns == 0 && kStages >= 2);
 static_assert(kBlockRows % kRowsPerPass == 0 && kBlockColumns % (kThreads / 8) == 0, "threads load whole tiles");
@@ -54,14 +52,16 @@ static_assert(kThreads / kWarpSize * 16 * kOutPitch * sizeof(float) <= kStages *
 
 struct PatchEmbedArgs {
     const Pixel* pixels;           // [batch, channels, height, width], or bytes [batch, height, width, channels]
-    const Element* weight;         // [kColumns, kWeightPitch], the elements of a patch in the order of the pixels, then zeros
-    const float* bias;             // [kColumns]
-    const float* class_tokens;     // [class_count, kColumns]
-    const float* positions;        // [class_count + patches, kColumns]
-    Output* y;                     // [batch, class_count + patches, kColumns]
+    const Element* weight;         // [columns, kWeightPitch], the elements of a patch in the order of the pixels, then zeros
+    const float* bias;             // [columns]
+    const float* class_tokens;     // [class_count, columns]
+    const float* positions;        // [class_count + patches, columns]
+    Output* y;                     // [batch, class_count + patches, columns]
     PatchGrid grid;
     u32 batch;
     u32 class_count;
+    u32 columns;                   // channels of a token; a multiple of kOutVector
+    u32 column_tiles;              // blocks side by side along them
     u32 tiles;                     // blocks that have patches; the others have class tokens
 };
 
@@ -72,7 +72,7 @@ DEVICE void load_weights(const PatchEmbedArgs& args, SharedAddress stage, u32 fi
     u32 chunk = threadIdx.x % 8, element = step * kStep + chunk * 8;
     UNROLL for (u32 i = 0; i < kBlockColumns / (kThreads / 8); i++) {
         u32 row = threadIdx.x / 8 + i * (kThreads / 8), column = first_column + row;
-        bool inside = column < kColumns && element < kWeightPitch;
+        bool inside = column < args.columns && element < kWeightPitch;
         const Element* source = inside ? args.weight + static_cast<u64>(column) * kWeightPitch + element : args.weight;
         cp_async16(stage + swizzled(row, chunk), source, inside ? 16 : 0);
     }
@@ -144,13 +144,13 @@ DEVICE void store_tokens(const PatchEmbedArgs& args, float* scratch, const Accum
         u32 picture = patch_row / args.grid.patches, token = args.class_count + patch_row % args.grid.patches;
         u64 y_row = static_cast<u64>(picture) * (args.class_count + args.grid.patches) + token;
         UNROLL for (u32 j = 0; j < 4; j += kOutVector) {
-            if (column + j >= kColumns)
+            if (column + j >= args.columns)
                 continue;
             float bias[kOutVector], position[kOutVector], result[kOutVector];
             load_floats(args.bias + column + j, bias);
-            load_floats(args.positions + static_cast<u64>(token) * kColumns + column + j, position);
+            load_floats(args.positions + static_cast<u64>(token) * args.columns + column + j, position);
             UNROLL for (u32 v = 0; v < kOutVector; v++) result[v] = values[j + v] + bias[v] + position[v];
-            store_floats(args.y + y_row * kColumns + column + j, result);
+            store_floats(args.y + y_row * args.columns + column + j, result);
         }
     }
 }
@@ -158,13 +158,13 @@ DEVICE void store_tokens(const PatchEmbedArgs& args, float* scratch, const Accum
 KERNEL(patch_embed, PatchEmbedArgs) {
     SHARED_MEMORY(smem);
     if (blockIdx.x >= args.tiles) {
-        write_class_tokens<kOutVector>(args.class_tokens, args.positions, args.y, args.batch, static_cast<u64>(args.class_count) * kColumns,
-            static_cast<u64>(args.class_count + args.grid.patches) * kColumns, static_cast<u64>(blockIdx.x - args.tiles) * kThreads + threadIdx.x);
+        write_class_tokens<kOutVector>(args.class_tokens, args.positions, args.y, args.batch, static_cast<u64>(args.class_count) * args.columns,
+            static_cast<u64>(args.class_count + args.grid.patches) * args.columns, static_cast<u64>(blockIdx.x - args.tiles) * kThreads + threadIdx.x);
         return;
     }
     SharedAddress weights = shared_address(smem), patches = weights + kStages * kWeightStageBytes;
     u8* patches_smem = smem + kStages * kWeightStageBytes;
-    u32 block_row = blockIdx.x / kColumnTilesOfGrid * kBlockRows, block_column = blockIdx.x % kColumnTilesOfGrid * kBlockColumns;
+    u32 block_row = blockIdx.x / args.column_tiles * kBlockRows, block_column = blockIdx.x % args.column_tiles * kBlockColumns;
 
     Gather gather;
     // Behind the last patch the last one is read again; its sums go nowhere.

@@ -14,7 +14,7 @@
 using Pixel = PIXEL;
 using Output = OUTPUT;
 
-constexpr u32 kColumns = COLUMNS;
+constexpr u32 kOutVector = OUT_VECTOR;    // channels that one access writes; divides their number
 constexpr u32 kChannels = CHANNELS;
 constexpr u32 kPatchHeight = PATCH_HEIGHT;
 constexpr u32 kPatchWidth = PATCH_WIDTH;
@@ -37,20 +37,21 @@ constexpr u32 kRowsPerPass = kThreads / 8;
 constexpr u32 kGroupsPerThread = kBlockRows / kRowsPerPass;
 constexpr u32 kWeightStageBytes = kBlockColumns * kRowBytes;
 constexpr u32 kPatchStageBytes = kBlockRows * kRowBytes;
-constexpr u32 kColumnTilesOfGrid = ceil_div(kColumns, kBlockColumns);
 
 static_assert(kStages >= 2);
 
 struct PatchEmbedArgs {
     const Pixel* pixels;           // [batch, channels, height, width], or bytes [batch, height, width, channels]
-    const float* weight;           // [kColumns, kWeightPitch], the elements of a patch in the order of the pixels, then zeros
-    const float* bias;             // [kColumns]
-    const float* class_tokens;     // [class_count, kColumns]
-    const float* positions;        // [class_count + patches, kColumns]
-    Output* y;                     // [batch, class_count + patches, kColumns]
+    const float* weight;           // [columns, kWeightPitch], the elements of a patch in the order of the pixels, then zeros
+    const float* bias;             // [columns]
+    const float* class_tokens;     // [class_count, columns]
+    const float* positions;        // [class_count + patches, columns]
+    Output* y;                     // [batch, class_count + patches, columns]
     PatchGrid grid;
     u32 batch;
     u32 class_count;
+    u32 columns;                   // channels of a token; a multiple of kOutVector
+    u32 column_tiles;              // blocks side by side along them
     u32 tiles;                     // blocks that have patches; the others have class tokens
 };
 
@@ -61,7 +62,7 @@ DEVICE void load_weights(const PatchEmbedArgs& args, SharedAddress stage, u32 fi
     u32 chunk = threadIdx.x % 8, element = step * kStep + chunk * 4;
     UNROLL for (u32 i = 0; i < kBlockColumns / kRowsPerPass; i++) {
         u32 row = threadIdx.x / 8 + i * kRowsPerPass, column = first_column + row;
-        bool inside = column < kColumns && element < kWeightPitch;
+        bool inside = column < args.columns && element < kWeightPitch;
         const float* source = inside ? args.weight + static_cast<u64>(column) * kWeightPitch + element : args.weight;
         cp_async16(stage + swizzled(row, chunk), source, inside ? 16 : 0);
     }
@@ -108,14 +109,13 @@ DEVICE void multiply(const u8* patches, const u8* weights, u32 first_row, u32 fi
 KERNEL(patch_embed_f32, PatchEmbedArgs) {
     SHARED_MEMORY(smem);
     if (blockIdx.x >= args.tiles) {
-        constexpr u32 kVector = widest_vector<f32>(kColumns);
-        write_class_tokens<kVector>(args.class_tokens, args.positions, args.y, args.batch, static_cast<u64>(args.class_count) * kColumns,
-            static_cast<u64>(args.class_count + args.grid.patches) * kColumns, static_cast<u64>(blockIdx.x - args.tiles) * kThreads + threadIdx.x);
+        write_class_tokens<kOutVector>(args.class_tokens, args.positions, args.y, args.batch, static_cast<u64>(args.class_count) * args.columns,
+            static_cast<u64>(args.class_count + args.grid.patches) * args.columns, static_cast<u64>(blockIdx.x - args.tiles) * kThreads + threadIdx.x);
         return;
     }
     SharedAddress weights = shared_address(smem);
     u8* patches_smem = smem + kStages * kWeightStageBytes;
-    u32 block_row = blockIdx.x / kColumnTilesOfGrid * kBlockRows, block_column = blockIdx.x % kColumnTilesOfGrid * kBlockColumns;
+    u32 block_row = blockIdx.x / args.column_tiles * kBlockRows, block_column = blockIdx.x % args.column_tiles * kBlockColumns;
 
     Gather gather;
     // Behind the last patch the last one is read again; its sums go nowhere.
@@ -163,11 +163,11 @@ KERNEL(patch_embed_f32, PatchEmbedArgs) {
         if (patch_row >= args.grid.rows)
             continue;
         u32 picture = patch_row / args.grid.patches, token = args.class_count + patch_row % args.grid.patches;
-        Output* y = args.y + (static_cast<u64>(picture) * (args.class_count + args.grid.patches) + token) * kColumns;
+        Output* y = args.y + (static_cast<u64>(picture) * (args.class_count + args.grid.patches) + token) * args.columns;
         UNROLL for (u32 j = 0; j < kThreadColumns; j++) {
             u32 channel = block_column + column + 8 * j;
-            if (channel < kColumns)
-                y[channel] = from_float<Output>(totals[i][j] + args.bias[channel] + args.positions[static_cast<u64>(token) * kColumns + channel]);
+            if (channel < args.columns)
+                y[channel] = from_float<Output>(totals[i][j] + args.bias[channel] + args.positions[static_cast<u64>(token) * args.columns + channel]);
         }
     }
 }
