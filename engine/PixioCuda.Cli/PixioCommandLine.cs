@@ -73,6 +73,7 @@ internal static class PixioCommandLine
             SynthCommand.Create(console, cancellationToken),
             BenchCommand.Create(console, cancellationToken),
             KernelsCommand.Create(console),
+            DoctorCommand.Create(console, cancellationToken),
         };
         foreach (Option option in root.Options)
         {

@@ -94,6 +94,7 @@ public class UsageTests
     [InlineData("verify")]
     [InlineData("synth")]
     [InlineData("bench")]
+    [InlineData("doctor")]
     [InlineData("")]
     public void Help_has_examples_and_exit_codes(string command)
     {
@@ -107,7 +108,7 @@ public class UsageTests
     [Fact]
     public void Every_option_in_an_example_is_an_option_of_its_command()
     {
-        foreach (string command in new[] { "embed", "features", "show", "info", "convert", "verify", "synth", "bench", "kernels" })
+        foreach (string command in new[] { "embed", "features", "show", "info", "convert", "verify", "synth", "bench", "kernels", "doctor" })
         {
             string[] parts = PixioRun.Of(command, "--help").Out.Split("Examples:");
             string[] examples = [.. parts[1].Split('\n').Where(line => line.Contains($"pixio {command}", StringComparison.Ordinal))];
