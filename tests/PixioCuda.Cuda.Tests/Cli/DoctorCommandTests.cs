@@ -37,7 +37,8 @@ public sealed class DoctorCommandTests
         JsonElement nvrtc = report.GetProperty("libraries").EnumerateArray()
             .Single(library => library.GetProperty("library").GetString() == "Nvrtc");
         Assert.Equal(CudaLibraries.Nvrtc.Path, nvrtc.GetProperty("path").GetString());
-        Assert.StartsWith($"--device auto takes {devices[0].Title}, because ", report.GetProperty("auto").GetString(), StringComparison.Ordinal);
+        Assert.StartsWith(
+            $"--device auto takes {devices[0].Title}, because ", report.GetProperty("auto").GetString(), StringComparison.Ordinal);
         Assert.Equal(KernelCache.Default.Folder, report.GetProperty("kernel_cache").GetString());
     }
 
