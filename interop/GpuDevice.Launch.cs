@@ -74,7 +74,7 @@ internal sealed unsafe partial class GpuDevice
                     + $"{config.SharedBytes} bytes of shared memory");
             }
 
-        stream.LaunchObserver?.Invoke(kernel, config);
+            stream.LaunchObserver?.Invoke(kernel, config);
         }
     }
 }

@@ -109,9 +109,20 @@ public sealed class ProfileCommandTests
         // H100 SXM: 3.35 TB/s, 989 TFLOP/s dense in bfloat16, 67 in float32.
         GpuDeviceInfo h100 = new()
         {
-            Ordinal = 0, Name = "NVIDIA H100 80GB HBM3", Uuid = "GPU-0", ComputeCapability = new(9, 0), SmCount = 132, L2Bytes = 50 << 20,
-            SharedBytesPerBlockOptIn = 227 << 10, SharedBytesPerSm = 228 << 10, MaxThreadsPerSm = 2048, MaxThreadsPerBlock = 1024,
-            TotalMemory = 80L << 30, ClockKHz = 1_830_000, MemoryClockKHz = 2_619_000, BusWidthBits = 5120,
+            Ordinal = 0,
+            Name = "NVIDIA H100 80GB HBM3",
+            Uuid = "GPU-0",
+            ComputeCapability = new(9, 0),
+            SmCount = 132,
+            L2Bytes = 50 << 20,
+            SharedBytesPerBlockOptIn = 227 << 10,
+            SharedBytesPerSm = 228 << 10,
+            MaxThreadsPerSm = 2048,
+            MaxThreadsPerBlock = 1024,
+            TotalMemory = 80L << 30,
+            ClockKHz = 1_830_000,
+            MemoryClockKHz = 2_619_000,
+            BusWidthBits = 5120,
         };
         CudaRoofline roofline = CudaRoofline.Of(h100);
         Assert.Equal(3.35e12, roofline.BytesPerSecond, 0.01e12);
