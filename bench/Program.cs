@@ -38,7 +38,7 @@ ManualConfig config = ManualConfig.CreateEmpty()
 
 CudaDriverStatus cuda = CudaDriver.Probe();
 if (cuda.DeviceCount == 0)
-    Console.Error.WriteLine($"The suites of CUDA kernels are left out: {cuda.Finding}.");
+    Console.Error.WriteLine($"The suites on a CUDA device are left out: {cuda.Finding}.");
 if (KernelCompiler.Find(out CudaLibraryException? noCompiler) is null)
     Console.Error.WriteLine($"The suite of the kernel cache is left out: {noCompiler!.Message}");
 Type[] suites = [.. typeof(Program).Assembly.GetTypes().Where(type => type is { IsPublic: true, IsAbstract: false }

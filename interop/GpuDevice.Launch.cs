@@ -73,6 +73,8 @@ internal sealed unsafe partial class GpuDevice
                     $"Launching the kernel {kernel.Source.Title} with grid {config.Grid}, block {config.Block}, "
                     + $"{config.SharedBytes} bytes of shared memory");
             }
+
+            stream.LaunchObserver?.Invoke(kernel, config);
         }
     }
 }

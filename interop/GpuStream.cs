@@ -32,6 +32,9 @@ internal sealed class GpuStream : IDisposable
         }
     }
 
+    /// <summary>Told of every kernel that is put on this stream from now on, by the thread that does it; null for nobody.</summary>
+    public Action<LoadedKernel, LaunchConfig>? LaunchObserver { get; set; }
+
     internal StreamHandle Handle { get; }
 
     /// <summary>Waits until all its work has ended.</summary>

@@ -15,7 +15,7 @@ internal static class ExitCodes
     /// <summary>A picture or a model is missing, damaged, or does not fit.</summary>
     public const int BadInput = 3;
 
-    /// <summary><c>verify</c> found something that is not right; what it is stands on standard output.</summary>
+    /// <summary><c>verify</c> or <c>doctor</c> found something that is not right; what it is stands on standard output.</summary>
     public const int NotRight = 4;
 
     /// <summary>Stopped by Ctrl-C (or SIGTERM), as shells have it: 128 + SIGINT.</summary>
@@ -23,5 +23,5 @@ internal static class ExitCodes
 
     /// <summary>The lines that every <c>--help</c> ends with.</summary>
     public const string Help =
-        "0 ok, 1 failed, 2 usage, 3 bad input (a picture or a model), 4 verify found something wrong, 130 stopped by Ctrl-C";
+        "0 ok, 1 failed, 2 usage, 3 bad input (a picture or a model), 4 verify or doctor found something wrong, 130 stopped by Ctrl-C";
 }

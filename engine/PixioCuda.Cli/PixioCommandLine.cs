@@ -72,7 +72,9 @@ internal static class PixioCommandLine
             VerifyCommand.Create(console, cancellationToken),
             SynthCommand.Create(console, cancellationToken),
             BenchCommand.Create(console, cancellationToken),
+            ProfileCommand.Create(console, cancellationToken),
             KernelsCommand.Create(console),
+            DoctorCommand.Create(console, cancellationToken),
         };
         foreach (Option option in root.Options)
         {

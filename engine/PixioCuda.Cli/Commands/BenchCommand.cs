@@ -76,7 +76,7 @@ internal sealed class BenchCommand
     }
 
     /// <summary>Values as normalised pixels have them, the same in every run.</summary>
-    private static float[] Pixels(long length)
+    internal static float[] Pixels(long length)
     {
         float[] pixels = new float[length];
         uint state = 1;

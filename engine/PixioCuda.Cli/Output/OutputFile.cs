@@ -43,17 +43,23 @@ internal sealed class OutputFile : IDisposable
     /// <param name="extensions">What it may end in.</param>
     /// <returns>The ending that it has, in lower case.</returns>
     /// <exception cref="UsageException">It is of another kind, a folder, or in a folder that does not exist.</exception>
-    public static string CheckPath(string path, params string[] extensions)
+    public static string CheckPath(string path, params string[] extensions) => CheckPath("--output", path, extensions);
+
+    /// <inheritdoc cref="CheckPath(string, string[])"/>
+    /// <param name="option">By which the user asks for it.</param>
+    /// <param name="path">What the user asks for.</param>
+    /// <param name="extensions">What it may end in.</param>
+    public static string CheckPath(string option, string path, string[] extensions)
     {
         string extension = Path.GetExtension(path).ToLowerInvariant();
         if (!extensions.Contains(extension))
             throw new UsageException(
-                $"--output must end in {string.Join(" or ", extensions)}, which says what is written; '{path}' does not.");
+                $"{option} must end in {string.Join(" or ", extensions)}, which says what is written; '{path}' does not.");
         if (Directory.Exists(path))
-            throw new UsageException($"--output '{path}' is a folder.");
+            throw new UsageException($"{option} '{path}' is a folder.");
         string folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
         if (!Directory.Exists(folder))
-            throw new UsageException($"--output '{path}' is in a folder that does not exist; make it first.");
+            throw new UsageException($"{option} '{path}' is in a folder that does not exist; make it first.");
         return extension;
     }
 }

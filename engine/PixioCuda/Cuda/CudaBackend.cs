@@ -30,6 +30,9 @@ internal sealed class CudaBackend : IEncoderBackend
 
     public string Description => string.Create(CultureInfo.InvariantCulture, $"{_device.Info.Title}, {_precision.Name()}");
 
+    /// <summary>The device.</summary>
+    public GpuDeviceInfo Device => _device.Info;
+
     public long WeightByteCount => _weights.ByteCount;
 
     /// <summary>Opens a device and streams a model's weights to it.</summary>
@@ -84,6 +87,33 @@ internal sealed class CudaBackend : IEncoderBackend
             {
                 GiveBack(session);
             }
+        }
+        finally
+        {
+            _places.Release();
+        }
+    }
+
+    /// <summary>What a run of an executable launches; nothing runs.</summary>
+    public IReadOnlyList<CudaLaunch> DescribeLaunches(CudaExecutable executable)
+        => WithProfiler(executable, profiler => profiler.Launches, CancellationToken.None);
+
+    /// <summary>Measures what a run of an executable launches.</summary>
+    public CudaProfile Profile(CudaExecutable executable, float[] pixels, int runs, CancellationToken cancellationToken)
+        => WithProfiler(executable, profiler => profiler.Measure(pixels, runs, cancellationToken), cancellationToken);
+
+    private T WithProfiler<T>(CudaExecutable executable, Func<CudaProfiler, T> use, CancellationToken cancellationToken)
+    {
+        _places.Wait(cancellationToken);
+        try
+        {
+            ObjectDisposedException.ThrowIf(_isDisposed, typeof(PixioModel));
+            using CudaProfiler profiler = new(_device, executable);
+            return use(profiler);
+        }
+        catch (CudaException exception)
+        {
+            throw CudaFailure.Of(exception, _device, executable);
         }
         finally
         {

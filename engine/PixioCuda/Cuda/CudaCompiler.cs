@@ -143,7 +143,10 @@ internal sealed class CudaCompiler(GpuDevice device, CudaWeights weights, Precis
     }
 
     private static CudaStep Step(GraphTensor output, IKernelConfig config, KernelWork work, Action<GpuStream, CudaMemory> launch)
-        => new(output.Name, config.Source.Title, work, launch);
+        => new(output.Name, config.Source.Title, work, UsesTensorCores(config), launch);
+
+    private static bool UsesTensorCores(IKernelConfig config)
+        => config.RequiredInstructions.Any(instruction => instruction.Contains("mma.", StringComparison.Ordinal));
 
     private long OffsetOf(GraphTensor tensor)
         => plan.OffsetOf(tensor) ?? throw new InvalidOperationException($"The memory plan has no place for {tensor}.");

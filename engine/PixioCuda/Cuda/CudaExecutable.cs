@@ -25,6 +25,13 @@ internal sealed class CudaExecutable(
     /// <summary>In floats.</summary>
     public long OutputLength { get; } = outputLength;
 
+    /// <summary>What a run launches; nothing runs.</summary>
+    public IReadOnlyList<CudaLaunch> DescribeLaunches() => backend.DescribeLaunches(this);
+
+    /// <summary>Measures what a run launches.</summary>
+    public CudaProfile Profile(float[] pixels, int runs, CancellationToken cancellationToken)
+        => backend.Profile(this, pixels, runs, cancellationToken);
+
     public void Run(ReadOnlySpan<float> pixels, Span<float> outputs, CancellationToken cancellationToken)
         => backend.Run(this, pixels, outputs, cancellationToken);
 }

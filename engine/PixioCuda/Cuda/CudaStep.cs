@@ -12,5 +12,6 @@ internal readonly record struct CudaMemory(DevicePointer<float> Pixels, DevicePo
 /// <param name="Name">The op's output, in the model's own words.</param>
 /// <param name="Kernel">Kernel and configuration.</param>
 /// <param name="Work">What it moves and computes.</param>
+/// <param name="UsesTensorCores">Whether tensor cores do its arithmetic.</param>
 /// <param name="Launch">Puts it on a stream.</param>
-internal sealed record CudaStep(string Name, string Kernel, KernelWork Work, Action<GpuStream, CudaMemory> Launch);
+internal sealed record CudaStep(string Name, string Kernel, KernelWork Work, bool UsesTensorCores, Action<GpuStream, CudaMemory> Launch);

@@ -3,11 +3,11 @@ using Xunit;
 
 namespace PixioCuda.Cuda.Tests;
 
-/// <summary>The benchmarks of the kernels, on the emulated device: every suite sets itself up, finds its result right, and runs.</summary>
+/// <summary>The benchmarks of the kernels and of a model, on the emulated device: every suite sets itself up, finds its result right, and runs.</summary>
 public sealed class CudaBenchTests
 {
     [Fact]
-    public async Task Every_suite_of_kernels_runs()
+    public async Task Every_suite_runs()
     {
         Emulator.Require();
         string configuration = AppContext.BaseDirectory.Contains("/Debug/", StringComparison.Ordinal) ? "Debug" : "Release";
@@ -27,7 +27,7 @@ public sealed class CudaBenchTests
             string output = await process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
             await process.WaitForExitAsync(TestContext.Current.CancellationToken);
             string[] suites = ["Qkv", "Proj", "Fc1", "Fc2", "Attention", "AttentionProbabilities", "LayerNorm", "MeanTokens", "SelectTokens",
-                "AppendMean", "TokensToMap", "Convert", "PatchEmbed", "PosEmbed", "Resize"];
+                "AppendMean", "TokensToMap", "Convert", "PatchEmbed", "PosEmbed", "Resize", "Model"];
             Assert.True(process.ExitCode == 0, $"{output}\n{await errors}");
             Assert.All(suites, suite => Assert.Contains($"Cuda{suite}Bench", output, StringComparison.Ordinal));
             Assert.Contains("device us", output, StringComparison.Ordinal);

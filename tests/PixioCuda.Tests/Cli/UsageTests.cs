@@ -33,6 +33,12 @@ public class UsageTests
         { "verify random:vitb16 --published", "--image" },
         { "bench --iterations 3 --seconds 3", "not both" },
         { "show x.png --model random:vitb16 --output x.jpg", ".png" },
+        { "profile --device cpu", "pixio bench --device cpu" },
+        { "profile --plan --runs 3", "--plan runs nothing" },
+        { "profile --plan --trace t.json", "--plan runs nothing" },
+        { "profile --trace t.txt", "--trace must end in .json" },
+        { "profile --trace /no/such/folder/t.json", "/no/such/folder" },
+        { "profile --runs 0", "from 1 to 10000" },
     };
 
     [Theory]
@@ -94,6 +100,8 @@ public class UsageTests
     [InlineData("verify")]
     [InlineData("synth")]
     [InlineData("bench")]
+    [InlineData("doctor")]
+    [InlineData("profile")]
     [InlineData("")]
     public void Help_has_examples_and_exit_codes(string command)
     {
@@ -107,7 +115,7 @@ public class UsageTests
     [Fact]
     public void Every_option_in_an_example_is_an_option_of_its_command()
     {
-        foreach (string command in new[] { "embed", "features", "show", "info", "convert", "verify", "synth", "bench", "kernels" })
+        foreach (string command in new[] { "embed", "features", "show", "info", "convert", "verify", "synth", "bench", "kernels", "doctor", "profile" })
         {
             string[] parts = PixioRun.Of(command, "--help").Out.Split("Examples:");
             string[] examples = [.. parts[1].Split('\n').Where(line => line.Contains($"pixio {command}", StringComparison.Ordinal))];
