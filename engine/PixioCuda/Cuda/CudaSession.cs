@@ -67,16 +67,24 @@ internal sealed class CudaSession(GpuDevice device) : IDisposable
         _stream.Dispose();
     }
 
+    /// <summary>Replaces the buffers that are too small, and only those: shapes of which one needs more memory and the other more output
+    /// would otherwise take each other's buffers away for ever. A buffer that could not be allocated is tried again by the next run.</summary>
     private void Grow(CudaExecutable executable)
     {
-        if (_arena?.Count >= executable.ArenaByteCount && _input?.Count >= executable.InputLength && _output?.Count >= executable.OutputLength)
+        bool arena = !(_arena?.Count >= executable.ArenaByteCount), pixels = !(_pixels?.Count >= executable.InputLength);
+        bool input = !(_input?.Count >= executable.InputLength), output = !(_output?.Count >= executable.OutputLength);
+        if (!(arena || pixels || input || output))
             return;
         // Captured graphs hold the old addresses.
         ForgetGraphs();
-        Replace(ref _arena, executable.ArenaByteCount, device.Allocate<byte>);
-        Replace(ref _pixels, executable.InputLength, device.Allocate<float>);
-        Replace(ref _input, executable.InputLength, device.AllocatePinned<float>);
-        Replace(ref _output, executable.OutputLength, device.AllocatePinned<float>);
+        if (arena)
+            Replace(ref _arena, executable.ArenaByteCount, device.Allocate<byte>);
+        if (pixels)
+            Replace(ref _pixels, executable.InputLength, device.Allocate<float>);
+        if (input)
+            Replace(ref _input, executable.InputLength, device.AllocatePinned<float>);
+        if (output)
+            Replace(ref _output, executable.OutputLength, device.AllocatePinned<float>);
     }
 
     private static void Replace<T>(ref T? memory, long count, Func<long, T> allocate)
