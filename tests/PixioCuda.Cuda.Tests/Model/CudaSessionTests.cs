@@ -12,9 +12,9 @@ public sealed class CudaSessionTests
     // cuCtxSetCurrent before each, and the launch and the wait themselves.
     private const ulong SteadyCalls = 4;
 
-    private static readonly EncoderTaps _small = new() { PoolerOutput = true };
+    private static readonly EncoderTaps Small = new() { PoolerOutput = true };
 
-    private static readonly EncoderTaps _large = new() { LastHiddenState = true, HiddenStates = [0, 1, 2], PoolerOutput = true };
+    private static readonly EncoderTaps Large = new() { LastHiddenState = true, HiddenStates = [0, 1, 2], PoolerOutput = true };
 
     [Fact]
     public void A_run_of_a_known_shape_is_one_launch_and_allocates_nothing()
@@ -22,7 +22,7 @@ public sealed class CudaSessionTests
         Emulator.RequireEmulation();
         using PixioModel model = Load();
         float[] pixels = Goldens.Folder("tiny").PixelValues("square").Values;
-        EncoderOutputs outputs = model.CreateOutputs(new InputShape(2, 64), _small);
+        EncoderOutputs outputs = model.CreateOutputs(new InputShape(2, 64), Small);
         model.Run(pixels, outputs);
         model.Run(pixels, outputs);
 
@@ -40,7 +40,7 @@ public sealed class CudaSessionTests
         using PixioModel model = Load();
         float[] pixels = Goldens.Folder("tiny").PixelValues("square").Values;
         // One needs the larger arena and input, the other the larger output.
-        EncoderOutputs two = model.CreateOutputs(new InputShape(2, 64), _small), one = model.CreateOutputs(new InputShape(1, 64), _large);
+        EncoderOutputs two = model.CreateOutputs(new InputShape(2, 64), Small), one = model.CreateOutputs(new InputShape(1, 64), Large);
         for (int time = 0; time < 2; time++)
         {
             model.Run(pixels, two);
@@ -63,8 +63,8 @@ public sealed class CudaSessionTests
         ulong calls;
         using (PixioModel model = Load())
         {
-            model.Run(half, model.CreateOutputs(new InputShape(1, 64), _small));
-            EncoderOutputs outputs = model.CreateOutputs(new InputShape(2, 64), _small);
+            model.Run(half, model.CreateOutputs(new InputShape(1, 64), Small));
+            EncoderOutputs outputs = model.CreateOutputs(new InputShape(2, 64), Small);
             Emulator.FailAt(0, CUresult.CUDA_SUCCESS);
             model.Run(pixels, outputs);
             calls = Emulator.CallCount;
@@ -79,8 +79,8 @@ public sealed class CudaSessionTests
             using (PixioModel model = Load())
             {
                 // A session with buffers that are too small for what fails.
-                model.Run(half, model.CreateOutputs(new InputShape(1, 64), _small));
-                EncoderOutputs outputs = model.CreateOutputs(new InputShape(2, 64), _small);
+                model.Run(half, model.CreateOutputs(new InputShape(1, 64), Small));
+                EncoderOutputs outputs = model.CreateOutputs(new InputShape(2, 64), Small);
                 Emulator.FailAt(n, CUresult.CUDA_ERROR_OUT_OF_MEMORY);
                 Exception? exception = Record.Exception(() => model.Run(pixels, outputs));
                 string function = Emulator.FailedFunction;
