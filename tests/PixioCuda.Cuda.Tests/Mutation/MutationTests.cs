@@ -57,6 +57,10 @@ public sealed class MutationTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public void Every_source_with_mutants_has_tests_that_can_kill_them()
+        => Assert.All(MutantSources.All().Select(mutant => mutant.File).Distinct(), file => Assert.NotEmpty(MutantSources.TestClassesOf(file)));
+
+    [Fact]
     public void A_sample_of_mutants_is_killed()
     {
         Emulator.RequireEmulation();

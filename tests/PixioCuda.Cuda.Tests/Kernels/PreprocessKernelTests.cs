@@ -9,7 +9,7 @@ using Xunit;
 namespace PixioCuda.Cuda.Tests;
 
 /// <summary>The resize on the device against the CPU's, which is held to Pillow's own pixels: not a bit may differ.</summary>
-public sealed class ResizeKernelTests
+public sealed class PreprocessKernelTests
 {
     public static TheoryData<int, int, int, int> Sizes => new()
     {
