@@ -13,7 +13,7 @@ internal sealed class CudaWeights : IDisposable
 
     private readonly Dictionary<WeightKey, (long Offset, ElementType Type)> _places = [];
     private readonly GpuDevice _device;
-    private readonly List<IDisposable> _constants = [];
+    private readonly Dictionary<string, DeviceMemory<uint>> _constants = [];
     private readonly Dictionary<ImageSize, DeviceMemory<float>> _positions = [];
     private DeviceMemory<byte>? _memory;
 
@@ -63,14 +63,28 @@ internal sealed class CudaWeights : IDisposable
         }
     }
 
-    /// <summary>Numbers that a launch needs beside the weights, kept as long as they are.</summary>
+    /// <summary>Numbers that a launch needs beside the weights, kept as long as they are; the same numbers once.</summary>
     public DevicePointer<uint> Constant(uint[] values)
     {
-        DeviceMemory<uint> memory = _device.Allocate<uint>(values.Length);
+        string key = string.Join(',', values);
         lock (_constants)
-            _constants.Add(memory);
-        _device.Upload(memory, (ReadOnlySpan<uint>)values);
-        return memory.Pointer;
+        {
+            if (_constants.TryGetValue(key, out DeviceMemory<uint>? known))
+                return known.Pointer;
+            DeviceMemory<uint> memory = _device.Allocate<uint>(values.Length);
+            try
+            {
+                _device.Upload(memory, (ReadOnlySpan<uint>)values);
+            }
+            catch
+            {
+                memory.Dispose();
+                throw;
+            }
+
+            _constants.Add(key, memory);
+            return memory.Pointer;
+        }
     }
 
     /// <summary>Streams all weights to the device.</summary>
@@ -111,7 +125,7 @@ internal sealed class CudaWeights : IDisposable
 
     public void Dispose()
     {
-        foreach (IDisposable constant in _constants.Concat(_positions.Values))
+        foreach (IDisposable constant in _constants.Values.Concat<IDisposable>(_positions.Values))
             constant.Dispose();
         _memory?.Dispose();
     }
