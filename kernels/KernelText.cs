@@ -1,15 +1,16 @@
 using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
-using System.Text.RegularExpressions;
 using PixioCuda.Interop;
 
 namespace PixioCuda.Kernels;
 
 /// <summary>The device sources that travel in this assembly.</summary>
-internal static partial class KernelText
+internal static class KernelText
 {
     private static readonly ConcurrentDictionary<string, string> Files = new();
     private static readonly ConcurrentDictionary<string, IReadOnlyList<KernelInclude>> Includes = new();
+    private static readonly string[] HeaderNames =
+        [.. typeof(KernelText).Assembly.GetManifestResourceNames().Where(name => name.EndsWith(".cuh", StringComparison.Ordinal))];
 
     /// <summary>A kernel's source with what it includes.</summary>
     /// <typeparam name="TArgs">The host's mirror of its argument struct.</typeparam>
@@ -47,22 +48,7 @@ internal static partial class KernelText
 
     private static IReadOnlyList<KernelInclude> Reachable(string file)
     {
-        SortedDictionary<string, string> found = new(StringComparer.Ordinal);
-        Visit(Read(file));
-        return [.. found.Select(pair => new KernelInclude(pair.Key, pair.Value))];
-
-        void Visit(string text)
-        {
-            foreach (Match match in IncludeLine().Matches(text))
-            {
-                string name = match.Groups[1].Value;
-                // The emulator's header is its NVRTC's own.
-                if (name != "emulator.h" && found.TryAdd(name, Read(name)))
-                    Visit(found[name]);
-            }
-        }
+        KernelInclude[] headers = [.. HeaderNames.Select(name => new KernelInclude(name, Read(name)))];
+        return KernelIncludes.Reachable(new KernelSource(file, Read(file), headers, [], "", 0));
     }
-
-    [GeneratedRegex("^#include \"([^\"]+)\"", RegexOptions.Multiline)]
-    private static partial Regex IncludeLine();
 }

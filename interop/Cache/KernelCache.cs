@@ -13,6 +13,7 @@ internal sealed class KernelCache
 
     private readonly CacheFiles? _files;
     private readonly ConcurrentQueue<string> _warnings = new();
+    private int _notKept;
 
     private KernelCache(CacheFiles? files, string? problem)
     {
@@ -29,6 +30,9 @@ internal sealed class KernelCache
 
     /// <summary>The folder, or null where there is none that can be used.</summary>
     public string? Folder => _files?.Folder;
+
+    /// <summary>How many kernels were compiled and could not be written to the folder.</summary>
+    public int NotKeptCount => Volatile.Read(ref _notKept);
 
     /// <summary>What went wrong with the cache, in sentences; empty where all is well.</summary>
     public IReadOnlyCollection<string> Warnings => _warnings;
@@ -96,8 +100,9 @@ internal sealed class KernelCache
         if (missing.Count > 0)
         {
             // One at a time: kernels take from a tenth of a second to several.
-            Parallel.ForEach(Partitioner.Create(missing, EnumerablePartitionerOptions.NoBuffering), new ParallelOptions { MaxDegreeOfParallelism = degree }, work =>
-                kernels[work.Index] = Compile(work.Key, sources[work.Index], architecture, compiler, work.Damaged));
+            Parallel.ForEach(
+                Partitioner.Create(missing, EnumerablePartitionerOptions.NoBuffering), new ParallelOptions { MaxDegreeOfParallelism = degree },
+                work => kernels[work.Index] = Compile(work.Key, sources[work.Index], architecture, compiler, work.Damaged));
         }
 
         return kernels;
@@ -107,9 +112,15 @@ internal sealed class KernelCache
     {
         CompiledKernel compiled = compiler.Compile(source, architecture);
         if (_files?.Write(CacheFiles.NameOf(key, compiler.Version), CacheEntry.Write(key, compiled)) is string problem)
+        {
+            Interlocked.Increment(ref _notKept);
             Warn($"The compiled kernel {source.Title} is not kept: {problem}");
+        }
         else if (damaged)
+        {
             Warn($"The damaged entry of the kernel {source.Title} was made anew.");
+        }
+
         return compiled;
     }
 

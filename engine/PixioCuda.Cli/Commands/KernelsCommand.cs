@@ -96,7 +96,7 @@ internal sealed class KernelsCommand
         foreach (string warning in cache.Warnings)
             _console.Error.WriteLine($"pixio: {warning}");
         // Kernels that were to be kept and were not are no success.
-        return cache.Folder is not null && sources.All(source => cache.Find(source, architecture) is not null)
+        return cache.Folder is not null && cache.NotKeptCount == 0
             ? kernels : throw new FailedException($"The kernels are compiled, but not all of them could be kept in '{output}'.");
     }
 
