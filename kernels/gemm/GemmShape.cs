@@ -31,6 +31,17 @@ internal readonly record struct GemmRows(int Pitch, int Group = 0, long GroupPit
     /// <summary>Where a row begins.</summary>
     public long Offset(long row) => IsGrouped ? (row / Group * GroupPitch) + (row % Group * Pitch) : row * Pitch;
 
+    /// <summary>The most elements that lie between the beginnings of two of some rows that follow each other, wherever the first is.</summary>
+    public long Span(int rowCount)
+    {
+        long steps = rowCount - 1;
+        if (!IsGrouped)
+            return steps * Pitch;
+        // A step within a group, or one into the next; at least every Group-th is one of those.
+        long jump = Math.Max(Pitch, GroupPitch - ((Group - 1L) * Pitch)), jumps = (steps + Group - 1) / Group;
+        return ((steps - jumps) * Pitch) + (jumps * jump);
+    }
+
     /// <summary>Whether every row begins at a multiple of a number of elements.</summary>
     public bool IsAligned(int elements) => Pitch % elements == 0 && GroupPitch % elements == 0;
 }
@@ -110,9 +121,7 @@ internal readonly record struct GemmShape(
         if (isFloat && (Output != ElementType.F32 || (HasResidual && Residual != ElementType.F32)))
             throw new NotSupportedException("A float32 matrix product has float32 results and residuals.");
         // Offsets of the rows of a tile (256 at most) are 32-bit numbers of bytes.
-        long span = 0;
-        for (int row = 0; row < Math.Min(M, 256); row++)
-            span = Math.Max(span, A.Offset(row));
+        long span = A.Span(Math.Min(M, 256));
         if (span * Element.ByteCount() > uint.MaxValue || (long)K * Element.ByteCount() * 256 > uint.MaxValue)
             throw new NotSupportedException($"The rows of {this} lie too far apart: 256 of them must lie within 4 GiB.");
     }

@@ -57,4 +57,28 @@ public sealed class GemmSelectConfigTests
     }
 
     private static GemmShape Half(int m, int n, int k, GemmEpilogue epilogue) => new(m, n, k, ElementType.BF16, ElementType.BF16, epilogue);
+
+    [Theory]
+    [InlineData(7, 0, 0)]
+    [InlineData(7, 1, 100)]
+    [InlineData(7, 3, 40)]
+    [InlineData(7, 256, 5000)]
+    [InlineData(7, 300, 2100)]
+    public void The_rows_of_a_tile_lie_within_the_span_wherever_it_begins(int pitch, int group, long groupPitch)
+    {
+        GemmRows rows = new(pitch, group, groupPitch);
+        foreach (int count in new[] { 1, 2, 64, 256 })
+        {
+            long widest = Enumerable.Range(0, 2000).Max(first => rows.Offset(first + count - 1) - rows.Offset(first));
+            Assert.Equal(widest, rows.Span(count));
+        }
+    }
+
+    [Fact]
+    public void Rows_of_a_tile_that_32_bits_cannot_reach_are_refused()
+    {
+        // Rows 0 to 254 lie close together; the jump to the next group comes in the second tile.
+        GemmShape shape = new(600, 64, 64, ElementType.BF16, ElementType.BF16, GemmEpilogue.Bias) { ARows = new(64, 300, 3L << 30) };
+        Assert.Contains("4 GiB", Assert.Throws<NotSupportedException>(() => GemmKernel.SelectConfig(shape, DeviceLimits.H200)).Message);
+    }
 }
