@@ -8,14 +8,15 @@ namespace PixioCuda.Weights;
 /// <param name="Bytes">The elements; valid until the next block is asked for.</param>
 internal readonly record struct TensorBlock(TensorInfo Tensor, ReadOnlyMemory<byte> Bytes);
 
-/// <summary>Reads tensors from end to end in blocks of a few megabytes, converted to the type that they are to be stored in. The next
-/// block is read and converted while the caller writes one: where the input comes from the disk, a sixth of the time.</summary>
+/// <summary>Reads tensors from end to end in blocks of a few megabytes, converted to the type that they are to be stored in. One thread
+/// reads, converts and writes: a second one, which reads ahead or takes every other block, took more processor time and made a file in
+/// the page cache no faster to convert; reading ahead of the disk is what the system does.</summary>
 internal static class TensorBlocks
 {
     private const int BlockElements = 1 << 20;
 
     /// <summary>Every block of every tensor, in order.</summary>
-    /// <param name="source">Where the tensors are; one thread reads it at a time.</param>
+    /// <param name="source">Where the tensors are.</param>
     /// <param name="tensors">The tensors, typed as they are to be stored.</param>
     /// <param name="cancellationToken">Looked at before every block.</param>
     /// <exception cref="ModelFormatException">A finite value is too large for the type that it is to be stored in.</exception>
@@ -23,42 +24,15 @@ internal static class TensorBlocks
     public static IEnumerable<TensorBlock> Read(
         ITensorSource source, IReadOnlyList<TensorInfo> tensors, CancellationToken cancellationToken)
     {
-        // The one that the caller has, and the one that is being read.
-        Buffer current = new(), ahead = new();
-        Task<TensorBlock> next = Task.FromResult(default(TensorBlock));
-        try
-        {
-            using IEnumerator<(TensorInfo Tensor, long First)> positions = Positions(tensors).GetEnumerator();
-            bool more = positions.MoveNext();
-            if (more)
-                next = ReadAhead(ahead, positions.Current);
-            while (more)
-            {
-                TensorBlock block = next.GetAwaiter().GetResult();
-                cancellationToken.ThrowIfCancellationRequested();
-                (current, ahead) = (ahead, current);
-                more = positions.MoveNext();
-                if (more)
-                    next = ReadAhead(ahead, positions.Current);
-                yield return block;
-            }
-        }
-        finally
-        {
-            // Nobody reads the source when the caller closes it, whatever became of that block.
-            Task.WaitAny([next], CancellationToken.None);
-        }
-
-        Task<TensorBlock> ReadAhead(Buffer buffer, (TensorInfo Tensor, long First) at) =>
-            Task.Run(() => new TensorBlock(at.Tensor, buffer.Read(source, at.Tensor, at.First)));
-    }
-
-    private static IEnumerable<(TensorInfo Tensor, long First)> Positions(IReadOnlyList<TensorInfo> tensors)
-    {
+        Buffer buffer = new();
         foreach (TensorInfo tensor in tensors)
         {
             for (long first = 0; first < tensor.ElementCount; first += BlockElements)
-                yield return (tensor, first);
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                int count = (int)Math.Min(BlockElements, tensor.ElementCount - first);
+                yield return new TensorBlock(tensor, buffer.Read(source, tensor, first, count));
+            }
         }
     }
 
@@ -67,9 +41,8 @@ internal static class TensorBlocks
         private float[]? _values;
         private byte[]? _stored;
 
-        public ReadOnlyMemory<byte> Read(ITensorSource source, TensorInfo tensor, long first)
+        public ReadOnlyMemory<byte> Read(ITensorSource source, TensorInfo tensor, long first, int count)
         {
-            int count = (int)Math.Min(BlockElements, tensor.ElementCount - first);
             TensorInfo from = source.Tensors[tensor.Name];
             _stored ??= new byte[BlockElements * sizeof(float)];
             int elementBytes = tensor.DType.ElementBytes();
