@@ -70,7 +70,7 @@ internal abstract record WarpgroupAttentionConfig(int HeadDim, ElementType Eleme
 /// <param name="Keys">The tokens, to a multiple of 16.</param>
 /// <param name="Warpgroups">Of a block, with 64 query rows each.</param>
 /// <param name="BlocksPerSm">That registers and shared memory allow at a time.</param>
-/// <param name="SharedBlocks">Blocks that share a head's queries; of a launch alone, the kernel is the same for any.</param>
+/// <param name="SharedBlocks">Blocks that share a head's queries, at most; of a launch alone, the kernel is the same for any.</param>
 internal sealed record ResidentAttentionConfig(int HeadDim, ElementType Element, int Keys, int Warpgroups, int BlocksPerSm, int SharedBlocks)
     : WarpgroupAttentionConfig(HeadDim, Element, Keys, Warpgroups, BlocksPerSm)
 {
@@ -88,7 +88,7 @@ internal sealed record ResidentAttentionConfig(int HeadDim, ElementType Element,
     // An instruction takes 256 keys at most, and so does a box.
     public override int KeyBoxRows => Keys > 256 ? Keys / 2 : Keys;
 
-    public override int QueryBlocks(AttentionShape shape) => SharedBlocks;
+    public override int QueryBlocks(AttentionShape shape) => Math.Min(SharedBlocks, base.QueryBlocks(shape));
 
     private protected override int BroughtRows(AttentionShape shape) => WarpgroupRows;
 }
