@@ -31,8 +31,9 @@ fuzz: build
 	@PIXIO_FUZZ_MUTANTS=100000 tests/run.sh -trait "Category=Fuzz"
 
 # Takes away each barrier, wait, fence, commit and tail mask of the kernels in turn; their tests must notice, or tests/mutants.json say why not.
+# Of some sources only: make mutate FILES="gemm.cu panel.cuh".
 mutate: build
-	tests/PixioCuda.Cuda.Tests/bin/$(CONFIGURATION)/net10.0/PixioCuda.Cuda.Tests -noColor -showLiveOutput -explicit only \
+	PIXIO_TEST_MUTANTS_OF="$(FILES)" tests/PixioCuda.Cuda.Tests/bin/$(CONFIGURATION)/net10.0/PixioCuda.Cuda.Tests -noColor -showLiveOutput -explicit only \
 	  -class PixioCuda.Cuda.Tests.MutationTests
 
 # The packages, with their symbols, into out/packages: PixioCuda, PixioCuda.Skia, PixioCuda.Extensions.AI, and pixio as a dotnet tool.

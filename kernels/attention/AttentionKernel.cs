@@ -33,7 +33,9 @@ internal sealed class AttentionKernel
         _device = device;
         _shape = shape;
         Config = config ?? SelectConfig(shape, DeviceLimits.Of(device.Info));
-        _launch = new LaunchConfig((Config.QueryBlocks(shape), shape.Heads, shape.Batch), Config.Threads, SharedBytes: Config.SharedBytes);
+        // Those by warpgroups wait for the kernel in front of them themselves.
+        _launch = new LaunchConfig((Config.QueryBlocks(shape), shape.Heads, shape.Batch), Config.Threads, SharedBytes: Config.SharedBytes,
+            Programmatic: Config is WarpgroupAttentionConfig);
         _kernel = device.LoadKernel(Config.Source);
     }
 

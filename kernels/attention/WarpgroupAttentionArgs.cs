@@ -3,7 +3,8 @@ using PixioCuda.Interop;
 
 namespace PixioCuda.Kernels;
 
-/// <summary>The struct PanelMaps of kernels/include/head_panels.cuh: a matrix of heads in boxes of 64 columns, and of what is left.</summary>
+/// <summary>The struct PanelMaps of kernels/include/head_panels.cuh: a matrix of heads in boxes of 64 columns, and of what is left.
+/// </summary>
 [StructLayout(LayoutKind.Sequential)]
 internal struct PanelMapsArgs
 {
@@ -42,7 +43,8 @@ internal static class AttentionMaps
     public static PanelMapsArgs Context(GpuDevice device, AttentionShape shape, DevicePointer<byte> context)
         => Panels(device, shape, context, shape.Heads * shape.HeadDim, shape.QueryTokens, StoredRows);
 
-    private static PanelMapsArgs Panels(GpuDevice device, AttentionShape shape, DevicePointer<byte> matrix, int columns, int tokens, int boxRows)
+    private static PanelMapsArgs Panels(
+        GpuDevice device, AttentionShape shape, DevicePointer<byte> matrix, int columns, int tokens, int boxRows)
     {
         int narrow = shape.HeadDim % WideColumns;
         return new PanelMapsArgs

@@ -32,7 +32,8 @@ internal abstract record WarpgroupAttentionConfig(int HeadDim, ElementType Eleme
             string type = Element == ElementType.BF16 ? "bf16" : "f16";
             return
             [
-                $"wgmma.mma_async.sync.aligned.m64n{KeyBoxRows}k16.f32.{type}.{type}", "wgmma.wait_group", "ex2.approx.ftz.f32", "shfl.sync",
+                $"wgmma.mma_async.sync.aligned.m64n{KeyBoxRows}k16.f32.{type}.{type}", "wgmma.wait_group", "ex2.approx.ftz.f32",
+                "shfl.sync",
                 "cp.async.bulk.tensor.3d.shared::cluster.global", "cp.async.bulk.tensor.3d.global.shared::cta", "mbarrier.try_wait.parity",
                 "fence.proxy.async",
             ];
@@ -71,7 +72,8 @@ internal abstract record WarpgroupAttentionConfig(int HeadDim, ElementType Eleme
 /// <param name="Warpgroups">Of a block, with 64 query rows each.</param>
 /// <param name="BlocksPerSm">That registers and shared memory allow at a time.</param>
 /// <param name="SharedBlocks">Blocks that share a head's queries, at most; of a launch alone, the kernel is the same for any.</param>
-internal sealed record ResidentAttentionConfig(int HeadDim, ElementType Element, int Keys, int Warpgroups, int BlocksPerSm, int SharedBlocks)
+internal sealed record ResidentAttentionConfig(
+    int HeadDim, ElementType Element, int Keys, int Warpgroups, int BlocksPerSm, int SharedBlocks)
     : WarpgroupAttentionConfig(HeadDim, Element, Keys, Warpgroups, BlocksPerSm)
 {
     /// <summary>The most keys whose scores fit into registers.</summary>
@@ -83,7 +85,8 @@ internal sealed record ResidentAttentionConfig(int HeadDim, ElementType Element,
 
     public override int Threads => Warpgroups * WarpgroupThreads;
 
-    public override int SharedBytes => (2 * TileBytes(Keys)) + (Warpgroups * ((2 * TileBytes(WarpgroupRows)) + sizeof(ulong))) + (2 * sizeof(ulong));
+    public override int SharedBytes
+        => (2 * TileBytes(Keys)) + (Warpgroups * ((2 * TileBytes(WarpgroupRows)) + sizeof(ulong))) + (2 * sizeof(ulong));
 
     // An instruction takes 256 keys at most, and so does a box.
     public override int KeyBoxRows => Keys > 256 ? Keys / 2 : Keys;

@@ -73,6 +73,34 @@ public sealed class AttentionKernelTests
         }
     }
 
+    [Theory]
+    [InlineData(40)]
+    [InlineData(290)]
+    public void What_the_kernel_in_front_writes_is_waited_for(int tokens)
+    {
+        // The context of three heads is the qkv of one.
+        AttentionShape first = new(1, tokens, tokens, 3, 16, BF16), second = first with { Heads = 1 };
+        using GpuDevice device = Emulator.Open();
+        using GpuStream stream = device.CreateStream();
+        using DeviceMemory<byte> qkv = Numbers.Upload(device, AttentionData.Normal(first), BF16);
+        AttentionKernel firstKernel = new(device, first), secondKernel = new(device, second);
+        byte[]? expected = null;
+        for (ulong seed = 0; seed <= 8; seed++)
+        {
+            Emulator.SetSeed(seed);
+            using DeviceMemory<byte> between = device.Allocate<byte>(AttentionData.ContextLength(first) * 2);
+            using DeviceMemory<byte> context = device.Allocate<byte>(AttentionData.ContextLength(second) * 2);
+            firstKernel.Launch(stream, qkv.Pointer, between.Pointer);
+            if (expected is null)
+                stream.Synchronize();
+            secondKernel.Launch(stream, between.Pointer, context.Pointer);
+            stream.Synchronize();
+            byte[] bytes = Numbers.Download(device, context);
+            expected ??= bytes;
+            Assert.Equal(expected, bytes);
+        }
+    }
+
     /// <summary>Every configuration that some batch or other gets.</summary>
     private static HashSet<AttentionConfig> ConfigurationsOfAllBatches(AttentionShape shape, DeviceLimits device)
     {

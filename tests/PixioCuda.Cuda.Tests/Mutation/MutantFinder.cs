@@ -2,8 +2,8 @@ using System.Text.RegularExpressions;
 
 namespace PixioCuda.Cuda.Tests;
 
-/// <summary>Finds what can be taken away in a device source: each barrier, arrival, wait, fence and commit, and each comparison that masks a
-/// tail; and what can be confused: the parity of an mbarrier's phase, and a swizzle.</summary>
+/// <summary>Finds what can be taken away in a device source: each barrier, arrival, wait, fence and commit, and each comparison that masks
+/// a tail; and what can be confused: the parity of an mbarrier's phase, and a swizzle.</summary>
 internal static partial class MutantFinder
 {
     /// <summary>All mutants of a source, in the order of its text.</summary>
@@ -138,8 +138,8 @@ internal static partial class MutantFinder
     private static partial Regex Comments();
 
     [GeneratedRegex(
-        @"\b(?:(?:block_sync|warp_sync|cp_async_commit|wgmma_fence|wgmma_commit|tensor_store_commit|wait_for_dependencies|cluster_arrive|cluster_wait)"
-        + @"\(\)|barrier_(?:sync|arrive)\([^;]*\)|fence_\w+\([^;]*\)|mbarrier_(?:wait|wait_cluster|arrive|arrive_at)\([^;]*\)"
+        @"\b(?:(?:block_sync|warp_sync|cp_async_commit|wgmma_fence|wgmma_commit|tensor_store_commit)\(\)"
+        + @"|(?:wait_for_dependencies|cluster_arrive|cluster_wait)\(\)|barrier_(?:sync|arrive)\([^;]*\)|fence_\w+\([^;]*\)|mbarrier_(?:wait|wait_cluster|arrive|arrive_at)\([^;]*\)"
         + @"|(?:cp_async_wait|wgmma_wait|tensor_store_wait|tensor_store_wait_read)<(?<count>[^;]*)>\([^;]*\));")]
     private static partial Regex Statements();
 
