@@ -72,8 +72,9 @@ public sealed partial class PixioModel
         EncoderWeights weights = EncoderWeights.Bind(opened.Source, opened.Config);
         IEncoderBackend backend = device.CudaId is string id
             ? CudaBackend.Load(
-                id, weights, opened.Config, device.Precision, options.CudaSessions, options.WeightRingByteCount, progress, cancellationToken)
-            : CpuBackend.Load(weights, opened.Config, device.Cpu!, progress, cancellationToken);
+                id, weights, opened.Config, recipe.Scale, device.Precision, options.CudaSessions, options.WeightRingByteCount, progress,
+                cancellationToken)
+            : CpuBackend.Load(weights, opened.Config, recipe.Scale, device.Cpu!, progress, cancellationToken);
         return new PixioModel(opened, backend, recipe, options, device);
     }
 }
