@@ -50,14 +50,18 @@ internal sealed class CudaBytePatch : IDisposable
         CudaBytePatch patch = new(device, shape);
         try
         {
-            using DeviceMemory<float> folded = device.Allocate<float>((long)shape.Columns * shape.PatchElements);
-            float[] bias = Fold(source, shape, scale, device, folded, cancellationToken);
+            // Float32 rows of whole 16 bytes need no conversion.
+            bool isDirect = shape.Element == ElementType.F32 && shape.WeightPitch == shape.PatchElements;
+            using DeviceMemory<float> copy = device.Allocate<float>(isDirect ? 0 : (long)shape.Columns * shape.PatchElements);
+            float[] bias = Fold(source, shape, scale, device, isDirect ? patch.Weight.As<float>() : copy.Pointer, cancellationToken);
             device.Upload(patch._bias, bias);
+            if (isDirect)
+                return patch;
             ConvertShape conversion = shape.WeightPitch == shape.PatchElements
-                ? ConvertShape.Flat(folded.Count, ElementType.F32, shape.Element)
+                ? ConvertShape.Flat(copy.Count, ElementType.F32, shape.Element)
                 : new ConvertShape(shape.Columns, shape.PatchElements, shape.WeightPitch, ElementType.F32, shape.Element);
             using GpuStream stream = device.CreateStream();
-            new ConvertKernel(device, ConvertKernel.SelectConfig(conversion)).Launch(stream, conversion, folded.Pointer.As<byte>(), patch.Weight);
+            new ConvertKernel(device, ConvertKernel.SelectConfig(conversion)).Launch(stream, conversion, copy.Pointer.As<byte>(), patch.Weight);
             stream.Synchronize();
             return patch;
         }
@@ -75,7 +79,7 @@ internal sealed class CudaBytePatch : IDisposable
     }
 
     private static float[] Fold(
-        EncoderWeights source, PatchEmbedShape shape, PixelScale scale, GpuDevice device, DeviceMemory<float> folded,
+        EncoderWeights source, PatchEmbedShape shape, PixelScale scale, GpuDevice device, DevicePointer<float> folded,
         CancellationToken cancellationToken)
     {
         IReadOnlyList<TensorInfo> weightParts = source.Parts(new(WeightRole.PatchWeight));
@@ -92,7 +96,7 @@ internal sealed class CudaBytePatch : IDisposable
             source.ReadRows(weightParts, row, shape.PatchElements, weight);
             (float[] foldedWeight, float[] foldedBias) = BytePatchWeights.Fold(
                 weight, bias.AsSpan(row, rows), shape.PatchHeight, shape.PatchWidth, factors, offsets);
-            device.Upload(folded.Pointer[(long)row * shape.PatchElements], foldedWeight.AsSpan());
+            device.Upload(folded[(long)row * shape.PatchElements], foldedWeight.AsSpan());
             foldedBias.CopyTo(bias, row);
         }
 

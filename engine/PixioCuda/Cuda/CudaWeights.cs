@@ -113,6 +113,12 @@ internal sealed class CudaWeights : IDisposable
             }
 
             weights._memory = device.Allocate<byte>(weights.ByteCount);
+            if (config.Channels == PixelScale.ChannelCount)
+            {
+                weights._bytePatch = CudaBytePatch.Load(source, patch, scale, device, cancellationToken);
+                weights.ByteCount += weights._bytePatch.ByteCount;
+            }
+
             // Pinning takes time: a small model takes no more than it needs.
             long storedByteCount = weights._places.Keys.Sum(key => source.Parts(key).Sum(part => part.ByteCount()));
             WeightRing ring = new(device, Math.Min(ringByteCount, storedByteCount));
@@ -121,12 +127,6 @@ internal sealed class CudaWeights : IDisposable
                 ring.Stream(source.Source, chunks, Report(chunks, weights.ByteCount, progress), cancellationToken);
             else
                 weights.StreamWithPadding(source, patch, ring, chunks, progress, cancellationToken);
-            if (config.Channels == PixelScale.ChannelCount)
-            {
-                weights._bytePatch = CudaBytePatch.Load(source, patch, scale, device, cancellationToken);
-                weights.ByteCount += weights._bytePatch.ByteCount;
-            }
-
             return weights;
         }
         catch
@@ -160,7 +160,8 @@ internal sealed class CudaWeights : IDisposable
         stream.Synchronize();
     }
 
-    private static IEnumerable<(WeightKey Key, bool IsMatrix)> Keys(PixioConfig config)
+    /// <summary>Every weight of an encoder, and whether it is multiplied with.</summary>
+    internal static IEnumerable<(WeightKey Key, bool IsMatrix)> Keys(PixioConfig config)
     {
         foreach (WeightRole role in new[] { WeightRole.PatchWeight, WeightRole.PatchBias, WeightRole.ClsToken, WeightRole.PosEmbed })
             yield return (new(role), role == WeightRole.PatchWeight);
