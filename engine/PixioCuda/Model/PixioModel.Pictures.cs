@@ -56,6 +56,14 @@ public sealed partial class PixioModel
     /// <exception cref="ArgumentException"><paramref name="pixels"/> is of another length.</exception>
     public void Preprocess(RgbImage image, Span<float> pixels) => _processor.Value.Process(image, pixels);
 
+    /// <summary>Resizes and crops a picture as the recipe says, for a run that takes bytes (<see cref="PixelFormat.U8"/>) and normalises them
+    /// itself.</summary>
+    /// <param name="image">The picture.</param>
+    /// <param name="rgb">[height, width, 3] of <see cref="InputSizeOf"/>, filled completely.</param>
+    /// <exception cref="ImageFormatException">The recipe cannot be applied to a picture of this size.</exception>
+    /// <exception cref="ArgumentException"><paramref name="rgb"/> is of another length.</exception>
+    public void Preprocess(RgbImage image, Span<byte> rgb) => _processor.Value.Resize(image, rgb);
+
     /// <summary>Embeds a picture file.</summary>
     /// <param name="path">The file.</param>
     /// <param name="kind">Which embedding.</param>
