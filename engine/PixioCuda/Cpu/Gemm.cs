@@ -1,8 +1,13 @@
+using System.Runtime.Intrinsics.X86;
+
 namespace PixioCuda.Cpu;
 
 /// <summary>What happens to a finished tile of a product.</summary>
 internal unsafe interface IEpilogue
 {
+    /// <summary>Fetches what <see cref="Store"/> will read and write into the cache; the tile is multiplied meanwhile.</summary>
+    void Prefetch(int row, int rows, int column);
+
     /// <summary>Takes a tile over.</summary>
     /// <param name="tile">[rows, panel columns], may be overwritten.</param>
     /// <param name="row">The tile's first row in the product.</param>
@@ -67,25 +72,52 @@ internal sealed unsafe class Gemm<TKernel, TEpilogue>(CpuTarget target) : IParal
         float* stripe = _stripes + ((long)worker * GemmScratch.StripeLength(_rows, target));
         float* b = weight.Panel(panel);
         int chunks = KChunk.Count(weight.Depth);
+        int tiles = (endRow - firstRow + TKernel.Rows - 1) / TKernel.Rows;
+        (int column, int columns) = weight.PanelRows(panel);
         for (int chunk = 0; chunk < chunks; chunk++)
         {
             int depth = KChunk.LengthOf(chunk, weight.Depth);
+            bool isLast = chunk == chunks - 1;
             float* a = _a.Data + (chunk * _a.ChunkStride) + ((long)firstRow * KChunk.Length);
+            float* firstOfNextChunk = isLast ? a : a + _a.ChunkStride;
             float* tile = stripe;
+
+            // The weight comes from memory, each byte once: a share of its next chunk is asked for before every tile of this one.
+            Prefetcher nextChunk = new(b + (depth * TKernel.Columns), isLast ? 0 : KChunk.LengthOf(chunk + 1, weight.Depth) * TKernel.Columns, tiles);
             for (int row = firstRow; row < endRow; row += TKernel.Rows)
             {
-                TKernel.Multiply(a, b, depth, tile, accumulate: chunk > 0);
-                if (chunk == chunks - 1)
-                {
-                    (int column, int columns) = weight.PanelRows(panel);
-                    _epilogue.Store(tile, row, Math.Min(TKernel.Rows, endRow - row), column, columns);
-                }
+                int rows = Math.Min(TKernel.Rows, endRow - row);
+                nextChunk.FetchShare();
+                if (isLast)
+                    _epilogue.Prefetch(row, rows, column);
+                float* next = row + TKernel.Rows < endRow ? a + (TKernel.Rows * KChunk.Length) : firstOfNextChunk;
+                TKernel.Multiply(a, b, depth, tile, TKernel.Columns, accumulate: chunk > 0, next);
+                if (isLast)
+                    _epilogue.Store(tile, row, rows, column, columns);
 
                 a += TKernel.Rows * KChunk.Length;
                 tile += TKernel.Rows * TKernel.Columns;
             }
 
             b += depth * TKernel.Columns;
+        }
+    }
+
+    /// <summary>Fetches a stretch of memory into the second-level cache, in equal shares.</summary>
+    private ref struct Prefetcher(float* from, int length, int shares)
+    {
+        private const int LineLength = AlignedBuffer.Alignment / sizeof(float);
+
+        private readonly float* _end = from + length;
+        private readonly int _share = ((length / LineLength) + shares - 1) / shares * LineLength;
+        private float* _next = from;
+
+        public void FetchShare()
+        {
+            if (!Sse.IsSupported)
+                return;
+            for (float* end = (float*)Math.Min((nuint)(_next + _share), (nuint)_end); _next < end; _next += LineLength)
+                Sse.Prefetch1(_next);
         }
     }
 }

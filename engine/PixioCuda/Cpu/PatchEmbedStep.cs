@@ -94,6 +94,11 @@ internal readonly unsafe struct PatchEpilogue(
     private readonly int _classTokens = classTokens;
     private readonly int _panelColumns = panelColumns;
 
+    public void Prefetch(int row, int rows, int column)
+    {
+        // The product is a hundredth of a model: what it waits for does not show.
+    }
+
     public void Store(float* tile, int row, int rows, int column, int columns)
     {
         for (int index = 0; index < rows; index++, tile += _panelColumns)
