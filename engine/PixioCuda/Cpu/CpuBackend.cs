@@ -21,7 +21,7 @@ internal sealed unsafe class CpuBackend : IEncoderBackend
         _weights = weights;
     }
 
-    public string Description => $"cpu ({_target})";
+    public string Description => _weights.HoldsHalfPrecision ? $"cpu ({_target}, weights in half precision)" : $"cpu ({_target})";
 
     /// <summary>The threads that share the work, the calling one included.</summary>
     public int ThreadCount => _target.ThreadCount;
@@ -30,12 +30,13 @@ internal sealed unsafe class CpuBackend : IEncoderBackend
 
     /// <summary>Loads a model's weights onto the CPU.</summary>
     public static CpuBackend Load(
-        EncoderWeights weights, PixioConfig config, CpuTarget target, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
+        EncoderWeights weights, PixioConfig config, DType weightsInMemory, CpuTarget target, IProgress<LoadProgress>? progress,
+        CancellationToken cancellationToken)
     {
         WorkerPool pool = new(target.ThreadCount);
         try
         {
-            return new CpuBackend(target, pool, CpuWeights.Load(weights, config, target, pool, progress, cancellationToken));
+            return new CpuBackend(target, pool, CpuWeights.Load(weights, config, weightsInMemory, target, pool, progress, cancellationToken));
         }
         catch
         {

@@ -1,4 +1,5 @@
 using System.Runtime.Intrinsics.X86;
+using PixioCuda.Weights;
 
 namespace PixioCuda.Cpu;
 
@@ -17,7 +18,7 @@ internal unsafe interface IEpilogue
     void Store(float* tile, int row, int rows, int column, int columns);
 }
 
-/// <summary>The memory in which a thread sums up a stripe of the product.</summary>
+/// <summary>The memory in which the threads multiply: for each a stripe of the product that it sums up, and a chunk of a panel that it widens.</summary>
 internal static class GemmScratch
 {
     /// <summary>The rows of A that a task goes through with one panel: their current chunk stays in the second-level cache
@@ -29,18 +30,24 @@ internal static class GemmScratch
     /// <summary>The elements of one thread's stripe: [block rows, panel columns].</summary>
     public static int StripeLength(int rows, CpuTarget target) => BlockRowsOf(rows, target) * target.PanelColumns;
 
-    public static long ByteCount(int rows, CpuTarget target) => (long)target.ThreadCount * StripeLength(rows, target) * sizeof(float);
+    /// <summary>The elements of one chunk of a panel in float32.</summary>
+    public static int WidenedLength(CpuTarget target) => KChunk.Length * target.PanelColumns;
+
+    public static long ByteCount(int rows, CpuTarget target) =>
+        (long)target.ThreadCount * (StripeLength(rows, target) + WidenedLength(target)) * sizeof(float);
 }
 
 /// <summary>product [m, n] = A [m, k] * weight [n, k] transposed. One task is one panel of the weight and one block of rows; each
-/// element is summed in chunks of 256 along k, in one order whatever the batch and the number of threads.</summary>
+/// element is summed in chunks of 256 along k, in one order whatever the batch and the number of threads. Of a weight in half precision each
+/// chunk of a panel is widened once for all rows of the block: that costs about a hundredth of multiplying with it, and the product's bits
+/// are those of a float32 weight with the same values.</summary>
 internal sealed unsafe class Gemm<TKernel, TEpilogue>(CpuTarget target) : IParallelWork
     where TKernel : IMicroKernel
     where TEpilogue : struct, IEpilogue
 {
     private MatrixView _a;
     private PackedMatrix? _weight;
-    private float* _stripes;
+    private float* _scratch;
     private int _rows;
     private int _blockRows;
     private TEpilogue _epilogue;
@@ -50,14 +57,14 @@ internal sealed unsafe class Gemm<TKernel, TEpilogue>(CpuTarget target) : IParal
     /// <param name="a">[m, k] in <see cref="CpuLayout.KChunked"/>.</param>
     /// <param name="rows">m.</param>
     /// <param name="weight">[n, k].</param>
-    /// <param name="stripes"><see cref="GemmScratch.ByteCount"/> bytes.</param>
+    /// <param name="scratch"><see cref="GemmScratch.ByteCount"/> bytes.</param>
     /// <param name="epilogue">Takes the tiles.</param>
-    public void Run(WorkerPool pool, MatrixView a, int rows, PackedMatrix weight, float* stripes, TEpilogue epilogue)
+    public void Run(WorkerPool pool, MatrixView a, int rows, PackedMatrix weight, float* scratch, TEpilogue epilogue)
     {
         _a = a;
         _weight = weight;
         _rows = rows;
-        _stripes = stripes;
+        _scratch = scratch;
         _blockRows = GemmScratch.BlockRowsOf(rows, target);
         _epilogue = epilogue;
         pool.Run(this, weight.PanelCount * ((rows + _blockRows - 1) / _blockRows));
@@ -69,8 +76,9 @@ internal sealed unsafe class Gemm<TKernel, TEpilogue>(CpuTarget target) : IParal
         int panel = task % weight.PanelCount;
         int firstRow = task / weight.PanelCount * _blockRows;
         int endRow = Math.Min(firstRow + _blockRows, _rows);
-        float* stripe = _stripes + ((long)worker * GemmScratch.StripeLength(_rows, target));
-        float* b = weight.Panel(panel);
+        float* widened = _scratch + ((long)worker * (GemmScratch.WidenedLength(target) + GemmScratch.StripeLength(_rows, target)));
+        float* stripe = widened + GemmScratch.WidenedLength(target);
+        byte* stored = weight.Panel(panel);
         int chunks = KChunk.Count(weight.Depth);
         int tiles = (endRow - firstRow + TKernel.Rows - 1) / TKernel.Rows;
         (int column, int columns) = weight.PanelRows(panel);
@@ -83,7 +91,9 @@ internal sealed unsafe class Gemm<TKernel, TEpilogue>(CpuTarget target) : IParal
             float* tile = stripe;
 
             // The weight comes from memory, each byte once: a share of its next chunk is asked for before every tile of this one.
-            Prefetcher nextChunk = new(b + (depth * TKernel.Columns), isLast ? 0 : KChunk.LengthOf(chunk + 1, weight.Depth) * TKernel.Columns, tiles);
+            byte* storedEnd = stored + (depth * weight.StepByteCount);
+            Prefetcher nextChunk = new(storedEnd, isLast ? 0 : KChunk.LengthOf(chunk + 1, weight.Depth) * weight.StepByteCount, tiles);
+            float* b = weight.Type == DType.F32 ? (float*)stored : Widen(weight.Type, stored, depth * TKernel.Columns, widened);
             for (int row = firstRow; row < endRow; row += TKernel.Rows)
             {
                 int rows = Math.Min(TKernel.Rows, endRow - row);
@@ -99,24 +109,30 @@ internal sealed unsafe class Gemm<TKernel, TEpilogue>(CpuTarget target) : IParal
                 tile += TKernel.Rows * TKernel.Columns;
             }
 
-            b += depth * TKernel.Columns;
+            stored = storedEnd;
         }
     }
 
-    /// <summary>Fetches a stretch of memory into the second-level cache, in equal shares.</summary>
-    private ref struct Prefetcher(float* from, int length, int shares)
+    private static float* Widen(DType type, byte* stored, int count, float* widened)
     {
-        private const int LineLength = AlignedBuffer.Alignment / sizeof(float);
+        TensorConversion.ToFloat32(type, new ReadOnlySpan<byte>(stored, count * type.ElementBytes()), new Span<float>(widened, count));
+        return widened;
+    }
 
-        private readonly float* _end = from + length;
-        private readonly int _share = ((length / LineLength) + shares - 1) / shares * LineLength;
-        private float* _next = from;
+    /// <summary>Fetches a stretch of memory into the second-level cache, in equal shares.</summary>
+    private ref struct Prefetcher(byte* from, int byteCount, int shares)
+    {
+        private const int LineByteCount = AlignedBuffer.Alignment;
+
+        private readonly byte* _end = from + byteCount;
+        private readonly int _share = ((byteCount / LineByteCount) + shares - 1) / shares * LineByteCount;
+        private byte* _next = from;
 
         public void FetchShare()
         {
             if (!Sse.IsSupported)
                 return;
-            for (float* end = (float*)Math.Min((nuint)(_next + _share), (nuint)_end); _next < end; _next += LineLength)
+            for (byte* end = (byte*)Math.Min((nuint)(_next + _share), (nuint)_end); _next < end; _next += LineByteCount)
                 Sse.Prefetch1(_next);
         }
     }

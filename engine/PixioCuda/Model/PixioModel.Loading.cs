@@ -73,7 +73,7 @@ public sealed partial class PixioModel
         IEncoderBackend backend = device.CudaId is string id
             ? CudaBackend.Load(
                 id, weights, opened.Config, device.Precision, options.CudaSessions, options.WeightRingByteCount, progress, cancellationToken)
-            : CpuBackend.Load(weights, opened.Config, device.Cpu!, progress, cancellationToken);
+            : CpuBackend.Load(weights, opened.Config, options.WeightsInMemory ?? DType.F32, device.Cpu!, progress, cancellationToken);
         return new PixioModel(opened, backend, recipe, options, device);
     }
 }
