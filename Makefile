@@ -4,7 +4,7 @@ CLI := engine/PixioCuda.Cli/bin/$(CONFIGURATION)/net10.0/pixio
 SAMPLE := tests/data/images/cat.png
 MODEL ?= random:vitb16
 
-.PHONY: build run test test-fast fuzz mutate bench bench-hub bench-peers format lint clean
+.PHONY: build run test test-fast fuzz mutate pack bench bench-hub bench-peers format lint clean
 
 # Leaves the command at bin/pixio.
 build:
@@ -34,6 +34,12 @@ fuzz: build
 mutate: build
 	tests/PixioCuda.Cuda.Tests/bin/$(CONFIGURATION)/net10.0/PixioCuda.Cuda.Tests -noColor -showLiveOutput -explicit only \
 	  -class PixioCuda.Cuda.Tests.MutationTests
+
+# The packages, with their symbols, into out/packages: PixioCuda, PixioCuda.Skia, PixioCuda.Extensions.AI, and pixio as a dotnet tool.
+pack: build
+	rm -rf out/packages
+	dotnet pack PixioCuda.sln -c $(CONFIGURATION) --no-build -o out/packages -v quiet -nologo
+	@ls -l out/packages
 
 # A short job of every benchmark and one table; results are checked before they are measured.
 # BENCH="--filter *Cuda*" takes some of them.
