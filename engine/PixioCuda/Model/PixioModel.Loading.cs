@@ -77,7 +77,7 @@ public sealed partial class PixioModel
             ? CudaBackend.Load(
                 id, weights, opened.Config, recipe.Scale, device.Precision, options.CudaSessions, options.WeightRingByteCount, progress,
                 cancellationToken)
-            : CpuBackend.Load(weights, opened.Config, recipe.Scale, device.Cpu!, progress, cancellationToken);
+            : CpuBackend.Load(weights, opened.Config, recipe.Scale, options.WeightsInMemory ?? DType.F32, device.Cpu!, progress, cancellationToken);
         try
         {
             opened.Source.ThrowIfChanged();

@@ -29,6 +29,9 @@ public sealed partial class PixioModel : IDisposable
     /// <summary>The threads of a model on the CPU; null for one on another device.</summary>
     internal int? CpuThreads => (_backend as Cpu.CpuBackend)?.ThreadCount;
 
+    /// <summary>What was asked for as the type of the weights in the CPU's memory; null where nothing was.</summary>
+    internal Weights.DType? WeightsInMemory => _options.WeightsInMemory;
+
     /// <summary>What it computes in.</summary>
     public PixioPrecision Precision { get; }
 
