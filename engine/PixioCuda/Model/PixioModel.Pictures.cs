@@ -1,3 +1,4 @@
+using PixioCuda.Diagnostics;
 using PixioCuda.Imaging;
 
 namespace PixioCuda;
@@ -27,8 +28,11 @@ public sealed partial class PixioModel
     /// <param name="encoded">The whole file.</param>
     /// <param name="name">What to call it in messages.</param>
     /// <exception cref="ImageFormatException">It is not a picture that can be decoded.</exception>
-    public RgbImage Decode(ReadOnlySpan<byte> encoded, string name) =>
-        (_options.Decoder ?? DefaultDecoder).Decode(encoded, name, _options.DecodeOptions);
+    public RgbImage Decode(ReadOnlySpan<byte> encoded, string name)
+    {
+        using ModelTelemetry.StageTimer timer = _telemetry.Time(PixioStage.Decode);
+        return (_options.Decoder ?? DefaultDecoder).Decode(encoded, name, _options.DecodeOptions);
+    }
 
     /// <summary>The size of a picture's pixel values after resize and crop.</summary>
     /// <exception cref="ImageFormatException">The recipe cannot be applied to a picture of this size.</exception>
@@ -44,7 +48,25 @@ public sealed partial class PixioModel
     /// <param name="pixels">[3, height, width] of <see cref="InputSizeOf"/>, filled completely.</param>
     /// <exception cref="ImageFormatException">The recipe cannot be applied to a picture of this size.</exception>
     /// <exception cref="ArgumentException"><paramref name="pixels"/> is of another length.</exception>
-    public void Preprocess(RgbImage image, Span<float> pixels) => _processor.Value.Process(image, pixels);
+    public void Preprocess(RgbImage image, Span<float> pixels)
+    {
+        using ModelTelemetry.StageTimer timer = _telemetry.Time(PixioStage.Preprocess);
+        _processor.Value.Process(image, pixels);
+    }
+
+    /// <summary>The first half of <see cref="Preprocess"/>.</summary>
+    /// <param name="image">The picture.</param>
+    /// <param name="rgb">[height, width, 3] of <see cref="InputSizeOf"/>, filled completely.</param>
+    internal void Resize(RgbImage image, Span<byte> rgb)
+    {
+        using ModelTelemetry.StageTimer timer = _telemetry.Time(PixioStage.Preprocess);
+        _processor.Value.Resize(image, rgb);
+    }
+
+    /// <summary>The second half of <see cref="Preprocess"/>.</summary>
+    /// <param name="rgb">[height, width, 3].</param>
+    /// <param name="pixels">[3, height, width], filled completely.</param>
+    internal void Normalize(ReadOnlySpan<byte> rgb, Span<float> pixels) => _processor.Value.Normalize(rgb, pixels);
 
     /// <summary>Embeds a picture file.</summary>
     /// <param name="path">The file.</param>

@@ -1,3 +1,5 @@
+using PixioCuda.Batching;
+using PixioCuda.Diagnostics;
 using PixioCuda.Graph;
 
 namespace PixioCuda;
@@ -50,6 +52,10 @@ public sealed partial class PixioModel : IDisposable
         return new EncoderOutputs(_plans.GetOrAdd(shape, taps, Plan));
     }
 
+    /// <summary>Makes memory for one caller: pixel values and outputs of an input shape and a set of taps, used again by every run.</summary>
+    /// <exception cref="ArgumentException">As for <see cref="Plan"/>.</exception>
+    public PixioSession CreateSession(InputShape shape, EncoderTaps taps) => new(this, CreateOutputs(shape, taps));
+
     /// <summary>Runs the encoder into outputs made before.</summary>
     /// <param name="pixels">pixel_values [B, C, H, W], normalised, row-major.</param>
     /// <param name="outputs">From <see cref="CreateOutputs"/> of this model; overwritten.</param>
@@ -88,9 +94,27 @@ public sealed partial class PixioModel : IDisposable
                 $"The outputs of this plan take {plan.OutputLength} elements, but memory for {outputs.Length} was given.", nameof(outputs));
         }
 
-        plan.Executable.Run(pixels, outputs, cancellationToken);
+        using (_telemetry.Time(PixioStage.Forward))
+            plan.Executable.Run(pixels, outputs, cancellationToken);
+        _telemetry.CountPictures(plan.Shape.Batch);
     }
 
-    /// <inheritdoc/>
-    public void Dispose() => _backend.Dispose();
+    /// <summary>Ends the wait of every caller of EmbedAsync with an <see cref="ObjectDisposedException"/>, waits for the runs in flight, and
+    /// frees everything. Safe at any time and from any thread, more than once.</summary>
+    public void Dispose()
+    {
+        EmbedService? service;
+        bool isFirst;
+        lock (_serviceLock)
+        {
+            isFirst = !_isDisposed;
+            _isDisposed = true;
+            service = _service;
+        }
+
+        service?.Dispose();
+        _backend.Dispose();
+        if (isFirst)
+            Log.Disposed(_logger, Name);
+    }
 }

@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging;
 using PixioCuda.Hub;
 using PixioCuda.Imaging;
 
@@ -36,6 +37,12 @@ public sealed record PixioModelOptions
 
     /// <summary>How a model on the hub is found and downloaded; null for what the environment says.</summary>
     public HubOptions? Hub { get; init; }
+
+    /// <summary>How <c>EmbedAsync</c> puts the pictures of concurrent callers together.</summary>
+    public BatchingOptions Batching { get; init; } = new();
+
+    /// <summary>What makes the logger "PixioCuda"; null for none.</summary>
+    public ILoggerFactory? LoggerFactory { get; init; }
 
     /// <summary>The width of the vectors that the CPU kernels use (512, 256 or 128); null for the widest of this machine. For tests.</summary>
     internal int? VectorBits { get; init; }
