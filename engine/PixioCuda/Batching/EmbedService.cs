@@ -74,15 +74,17 @@ internal sealed class EmbedService : IDisposable
         cancellationToken.ThrowIfCancellationRequested();
         Reserve();
         using Activity? activity = _telemetry.StartEmbed();
+        Task<EmbedRequest> preparing = prepare(activity?.Context ?? default);
         EmbedRequest request;
         try
         {
-            request = await prepare(activity?.Context ?? default).ConfigureAwait(false);
+            request = await preparing.WaitAsync(cancellationToken).ConfigureAwait(false);
         }
         catch
         {
-            _queue.Release();
             activity?.SetStatus(ActivityStatusCode.Error);
+            // The caller goes at once; the place is taken for as long as the picture is worked on.
+            _ = preparing.ContinueWith(Forget, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
             throw;
         }
 
@@ -91,6 +93,15 @@ internal sealed class EmbedService : IDisposable
         using CancellationTokenRegistration registration = cancellationToken.UnsafeRegister(
             (state, token) => _queue.Cancel((EmbedRequest)state!, token), request);
         return await request.Completion.ConfigureAwait(false);
+    }
+
+    private void Forget(Task<EmbedRequest> prepared)
+    {
+        _queue.Release();
+        if (prepared.IsCompletedSuccessfully)
+            prepared.Result.ReturnMemory();
+        else
+            _ = prepared.Exception;
     }
 
     private void Reserve()

@@ -9,6 +9,9 @@ public sealed partial class PixioModel
     private EmbedService? _service;
     private bool _isDisposed;
 
+    /// <summary>How <c>EmbedAsync</c> puts the pictures of concurrent callers together.</summary>
+    public BatchingOptions Batching => _options.Batching;
+
     /// <summary>How many pictures of <c>EmbedAsync</c> are being decoded or wait for their run; at most
     /// <see cref="BatchingOptions.MaxQueued"/>.</summary>
     public int QueueLength => Volatile.Read(ref _service)?.QueueLength ?? 0;
@@ -107,7 +110,7 @@ public sealed partial class PixioModel
         lock (_serviceLock)
         {
             ObjectDisposedException.ThrowIf(_isDisposed, this);
-            return _service ??= new EmbedService(this, _options.Batching, _telemetry, _logger, _runsAtATime);
+            return _service ??= new EmbedService(this, _options.Batching, _telemetry, _logger, ConcurrentRuns);
         }
     }
 }

@@ -14,14 +14,12 @@ public sealed partial class PixioModel
 {
     private readonly ModelTelemetry _telemetry;
     private readonly ILogger _logger;
-    private readonly int _runsAtATime;
 
     private PixioModel(
         OpenedModel opened, IEncoderBackend backend, ImageRecipe recipe, PixioModelOptions options, DeviceChoice device, ILogger logger)
     {
         _logger = logger;
         _telemetry = new ModelTelemetry(opened.Source.Description, device.CudaId ?? "cpu");
-        _runsAtATime = device.CudaId is null ? 1 : options.CudaSessions;
         _backend = backend;
         Config = opened.Config;
         Name = opened.Source.Description;

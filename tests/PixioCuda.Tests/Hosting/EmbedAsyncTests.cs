@@ -89,6 +89,22 @@ public class EmbedAsyncTests
     }
 
     [Fact]
+    public async Task A_caller_that_cancels_while_its_picture_is_decoded_goes_at_once()
+    {
+        using HeldDecoder decoder = new();
+        using PixioModel model = SmallModel.Load(decoder: decoder);
+        using CancellationTokenSource cancellation = new();
+        Task<float[]> held = model.EmbedAsync(Nothing, "held", cancellationToken: cancellation.Token);
+        await cancellation.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => held.WaitAsync(TimeSpan.FromSeconds(5)));
+        decoder.Release();
+        // The place is free again as soon as the decoder has let go of it.
+        for (int look = 0; look < 300 && model.QueueLength > 0; look++)
+            await Task.Delay(100);
+        Assert.Equal(0, model.QueueLength);
+    }
+
+    [Fact]
     public async Task A_token_that_is_cancelled_already_is_seen_before_anything_is_done()
     {
         using HeldDecoder decoder = new();
