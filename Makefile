@@ -4,7 +4,7 @@ CLI := engine/PixioCuda.Cli/bin/$(CONFIGURATION)/net10.0/pixio
 SAMPLE := tests/data/images/cat.png
 MODEL ?= random:vitb16
 
-.PHONY: build run test test-fast fuzz mutate pack bench bench-hub bench-load bench-peers format lint clean
+.PHONY: build run test test-fast fuzz mutate soak pack bench bench-hub bench-load bench-peers format lint clean
 
 # Leaves the command at bin/pixio.
 build:
@@ -35,6 +35,11 @@ fuzz: build
 mutate: build
 	PIXIO_TEST_MUTANTS_OF="$(FILES)" tests/PixioCuda.Cuda.Tests/bin/$(CONFIGURATION)/net10.0/PixioCuda.Cuda.Tests -noColor -showLiveOutput -explicit only \
 	  -class PixioCuda.Cuda.Tests.MutationTests
+
+# A host's worst day on the CPU and on the emulated driver, 16 threads each (make test: 30 seconds). SOAK_SECONDS for both together.
+SOAK_SECONDS ?= 600
+soak: build
+	@PIXIO_SOAK_SECONDS=$$(( $(SOAK_SECONDS) / 2 )) PROGRAMS="PixioCuda.Tests PixioCuda.Cuda.Tests" tests/run.sh -showLiveOutput -diagnostics -trait "Category=Soak"
 
 # The packages, with their symbols, into out/packages: PixioCuda, PixioCuda.Skia, PixioCuda.Extensions.AI, and pixio as a dotnet tool.
 pack: build

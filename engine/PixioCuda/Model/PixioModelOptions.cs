@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging;
 using PixioCuda.Hub;
 using PixioCuda.Imaging;
 using PixioCuda.Weights;
@@ -43,6 +44,24 @@ public sealed record PixioModelOptions
 
     /// <summary>How a model on the hub is found and downloaded; null for what the environment says.</summary>
     public HubOptions? Hub { get; init; }
+
+    /// <summary>How <c>EmbedAsync</c> puts the pictures of concurrent callers together.</summary>
+    public BatchingOptions Batching { get; init; } = new();
+
+    /// <summary>What makes the logger "PixioCuda"; null for none.</summary>
+    public ILoggerFactory? LoggerFactory { get; init; }
+
+    /// <summary>Finds what is wrong with the options before a model is loaded. (Whether there is such a device, and whether the model's
+    /// pictures suit recipe and size, shows when it is.)</summary>
+    /// <exception cref="ArgumentException">A value is out of range, two exclude each other, or there is no such recipe or device
+    /// name.</exception>
+    public void ThrowIfInvalid()
+    {
+        _ = DeviceChoice.Of(this);
+        Batching.ThrowIfInvalid();
+        if (Recipe is not (ImageRecipe.HfName or ImageRecipe.MetaKnnName))
+            throw new ArgumentException($"There is no recipe '{Recipe}'. The recipes are {ImageRecipe.HfName} and {ImageRecipe.MetaKnnName}.");
+    }
 
     /// <summary>The width of the vectors that the CPU kernels use (512, 256 or 128); null for the widest of this machine. For tests.</summary>
     internal int? VectorBits { get; init; }
