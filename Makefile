@@ -4,7 +4,7 @@ CLI := engine/PixioCuda.Cli/bin/$(CONFIGURATION)/net10.0/pixio
 SAMPLE := tests/data/images/cat.png
 MODEL ?= random:vitb16
 
-.PHONY: build run test test-fast fuzz mutate bench bench-hub format lint clean
+.PHONY: build run test test-fast fuzz mutate pack bench bench-hub bench-peers format lint clean
 
 # Leaves the command at bin/pixio.
 build:
@@ -35,6 +35,12 @@ mutate: build
 	tests/PixioCuda.Cuda.Tests/bin/$(CONFIGURATION)/net10.0/PixioCuda.Cuda.Tests -noColor -showLiveOutput -explicit only \
 	  -class PixioCuda.Cuda.Tests.MutationTests
 
+# The packages, with their symbols, into out/packages: PixioCuda, PixioCuda.Skia, PixioCuda.Extensions.AI, and pixio as a dotnet tool.
+pack: build
+	rm -rf out/packages
+	dotnet pack PixioCuda.sln -c $(CONFIGURATION) --no-build -o out/packages -v quiet -nologo
+	@ls -l out/packages
+
 # A short job of every benchmark and one table; results are checked before they are measured.
 # BENCH="--filter *Cuda*" takes some of them.
 bench: build
@@ -43,6 +49,12 @@ bench: build
 # The rate of a download of 1 GB from this machine, beside curl's; takes 2 GB of disk for a while.
 bench-hub: build
 	dotnet bench/bin/$(CONFIGURATION)/net10.0/PixioCuda.Bench.dll hub
+
+# The CPU forward pass beside ONNX Runtime's on the same weights, by turns, after both were found to agree. The package of ONNX Runtime is
+# large, so nothing else builds this program. PEERS="--model random:vith16 --batch 4" compares another model.
+bench-peers:
+	dotnet build bench/peers -c $(CONFIGURATION) -v quiet -nologo
+	dotnet bench/peers/bin/$(CONFIGURATION)/net10.0/PixioCuda.Peers.dll $(PEERS)
 
 format:
 	dotnet format PixioCuda.sln --no-restore

@@ -142,13 +142,16 @@ internal static class CudaLibraryLoader
         var text = new StringBuilder();
         text.Append(CultureInfo.InvariantCulture,
             $"{CudaLibraryNames.Title(kind)} was not found ({string.Join(" or ", names)}). Looked in");
-        foreach (LibraryPlace place in places)
+        for (int i = 0; i < places.Count; i++)
         {
+            LibraryPlace place = places[i];
             text.Append(CultureInfo.InvariantCulture, $"\n  {place.Folder ?? "the dynamic linker's search path"}");
             if (place.Folder is not null)
                 text.Append(CultureInfo.InvariantCulture, $" ({place.Source})");
             if (findings.TryGetValue(place, out string? finding))
                 text.Append(CultureInfo.InvariantCulture, $": {finding}");
+            // A sentence on one line too.
+            text.Append(i + 1 < places.Count ? ';' : '.');
         }
 
         text.Append(CultureInfo.InvariantCulture,

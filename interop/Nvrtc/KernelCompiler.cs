@@ -25,10 +25,11 @@ internal sealed class KernelCompiler : IKernelCompiler
     public string Title => $"NVRTC {Version} ({_library.Path})";
 
     /// <summary>This process's compiler.</summary>
-    /// <exception cref="CudaLibraryException">There is no NVRTC.</exception>
+    /// <exception cref="CudaLibraryException">There is no NVRTC, or it does not say what it compiles for.</exception>
     public static KernelCompiler Open() => Shared.Value;
 
     /// <summary>This process's compiler, or null and the reason why there is none.</summary>
+    /// <exception cref="CudaLibraryException">It is there and does not say what it compiles for.</exception>
     public static KernelCompiler? Find(out CudaLibraryException? failure)
         => CudaLibraries.Find(CudaLibraryKind.Nvrtc, out failure) is null ? null : Shared.Value;
 
@@ -73,7 +74,7 @@ internal sealed class KernelCompiler : IKernelCompiler
         }
 
         return result == NvrtcResult.NVRTC_SUCCESS
-            ? numbers : throw new InvalidOperationException($"NVRTC does not list its architectures: {NvrtcProgram.Describe(result)}.");
+            ? numbers : throw NvrtcProgram.Failure("NVRTC does not list its architectures", result);
     }
 
     private NvrtcProgram Compile(KernelSource source, GpuArchitecture architecture, string target)

@@ -19,6 +19,7 @@ internal sealed unsafe class NvrtcProgram : SafeHandle
     public override bool IsInvalid => handle == 0;
 
     /// <summary>Hands NVRTC a source.</summary>
+    /// <exception cref="CudaLibraryException">NVRTC does not take it.</exception>
     public static NvrtcProgram Create(KernelSource source)
     {
         IReadOnlyList<KernelInclude> includes = KernelIncludes.Reachable(source);
@@ -31,11 +32,18 @@ internal sealed unsafe class NvrtcProgram : SafeHandle
         if (result != NvrtcResult.NVRTC_SUCCESS)
         {
             program.Dispose();
-            throw new InvalidOperationException($"NVRTC takes no source for the kernel {source.Title}: {Describe(result)}.");
+            throw Failure($"NVRTC takes no source for the kernel {source.Title}", result);
         }
 
         program.SetHandle(value);
         return program;
+    }
+
+    /// <summary>A failure of NVRTC's own, which no source is to blame for.</summary>
+    public static CudaLibraryException Failure(string what, NvrtcResult result)
+    {
+        string summary = $"{what}: {Describe(result)}";
+        return new CudaLibraryException(CudaLibraryKind.Nvrtc, $"{summary}.") { Summary = summary };
     }
 
     /// <summary>A result in words.</summary>
@@ -72,7 +80,6 @@ internal sealed unsafe class NvrtcProgram : SafeHandle
                 result = read(handle, destination);
         }
 
-        return result == NvrtcResult.NVRTC_SUCCESS
-            ? bytes : throw new InvalidOperationException($"NVRTC hands out no {what}: {Describe(result)}.");
+        return result == NvrtcResult.NVRTC_SUCCESS ? bytes : throw Failure($"NVRTC hands out no {what}", result);
     }
 }

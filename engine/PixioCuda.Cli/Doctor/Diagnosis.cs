@@ -157,19 +157,22 @@ internal sealed class Diagnosis
     private bool Compile(string name, GpuArchitecture? architecture, DeviceLimits device)
     {
         string subject = $"{name}compile";
-        if (KernelCompiler.Find(out _) is not KernelCompiler compiler)
+        if (CudaLibraries.Find(CudaLibraryKind.Nvrtc, out _) is null)
         {
             _checks.Add(new(subject, CheckState.NotRun, "there is no NVRTC"));
             return false;
         }
 
         GpuArchitecture? target = architecture;
+        string title = "";
         return Trial(subject, () =>
         {
+            KernelCompiler compiler = KernelCompiler.Open();
+            title = compiler.Title;
             target ??= GpuArchitecture.Select(device.ComputeCapability, compiler.Architectures, compiler.Title);
             CompiledKernel kernel = compiler.Compile(KernelTrials.ProductSource(device), target.Value);
             return kernel.Cubin.Length > 0 ? null : "NVRTC made an empty CUBIN";
-        }, () => $"a tensor-core kernel for {target} by {compiler.Title}");
+        }, () => $"a tensor-core kernel for {target} by {title}");
     }
 
     private bool Trial(string subject, Func<string?> run, Func<string> whenRight)

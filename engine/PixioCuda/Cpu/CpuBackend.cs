@@ -23,6 +23,9 @@ internal sealed unsafe class CpuBackend : IEncoderBackend
 
     public string Description => $"cpu ({_target})";
 
+    /// <summary>The threads that share the work, the calling one included.</summary>
+    public int ThreadCount => _target.ThreadCount;
+
     public long WeightByteCount => _weights.ByteCount;
 
     /// <summary>Loads a model's weights onto the CPU.</summary>

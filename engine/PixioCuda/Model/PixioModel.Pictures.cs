@@ -1,3 +1,4 @@
+using PixioCuda.Cuda;
 using PixioCuda.Imaging;
 
 namespace PixioCuda;
@@ -14,6 +15,15 @@ public sealed partial class PixioModel
     /// <summary>How pictures become pixel values; its <see cref="ImageRecipe.Id"/> belongs into every output.</summary>
     public ImageRecipe Recipe { get; }
 
+    /// <summary>What decodes pictures.</summary>
+    internal IImageDecoder Decoder => _options.Decoder ?? DefaultDecoder;
+
+    /// <summary>Limits for pictures.</summary>
+    internal ImageDecodeOptions DecodeOptions => _options.DecodeOptions;
+
+    /// <summary>How many runs the device does at a time.</summary>
+    internal int ConcurrentRuns => _backend is CudaBackend ? _options.CudaSessions : 1;
+
     /// <summary>Decodes a picture file with the decoder and the limits of the options.</summary>
     /// <exception cref="ImageFormatException">The file is not a picture that can be decoded.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
@@ -28,7 +38,7 @@ public sealed partial class PixioModel
     /// <param name="name">What to call it in messages.</param>
     /// <exception cref="ImageFormatException">It is not a picture that can be decoded.</exception>
     public RgbImage Decode(ReadOnlySpan<byte> encoded, string name) =>
-        (_options.Decoder ?? DefaultDecoder).Decode(encoded, name, _options.DecodeOptions);
+        Decoder.Decode(encoded, name, DecodeOptions);
 
     /// <summary>The size of a picture's pixel values after resize and crop.</summary>
     /// <exception cref="ImageFormatException">The recipe cannot be applied to a picture of this size.</exception>

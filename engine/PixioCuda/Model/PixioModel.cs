@@ -25,6 +25,9 @@ public sealed partial class PixioModel : IDisposable
     /// <summary>The device in words, and why it was taken.</summary>
     public string Device { get; }
 
+    /// <summary>The threads of a model on the CPU; null for one on another device.</summary>
+    internal int? CpuThreads => (_backend as Cpu.CpuBackend)?.ThreadCount;
+
     /// <summary>What it computes in.</summary>
     public PixioPrecision Precision { get; }
 
