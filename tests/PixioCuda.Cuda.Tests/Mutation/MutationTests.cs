@@ -39,6 +39,9 @@ public sealed class MutationTests(ITestOutputHelper output)
                 if (is_row && column + 1 < kColumns) x = row >= args.rows ? 0 : load(y < z ? 1 : 2);
                 if constexpr (kA < kB) warp_sync();
                 for (u32 i = 0; i < n; i++) cp_async_commit();
+                mbarrier_wait(full(stage), ring.phase ^ 1);
+                wgmma_wait<1>(sums);
+                load(descriptor<Swizzle::k128>(tile));
                 return a < b ? a : b;
             }
             """;
@@ -53,6 +56,11 @@ public sealed class MutationTests(ITestOutputHelper output)
             "    if (is_row && column + 1 < kColumns) x = row >= args.rows ? 0 : load(true ? 1 : 2);",
             "    if constexpr (kA < kB) ;",
             "    for (u32 i = 0; i < n; i++) ;",
+            "    ;",
+            "    mbarrier_wait(full(stage), (ring.phase ^ 1) ^ 1);",
+            "    ;",
+            "    wgmma_wait<(1) + 1>(sums);",
+            "    load(descriptor<Swizzle::k64>(tile));",
         ], MutantFinder.Find("k.cu", Text).Select(mutant => mutant.Apply(Text).Split('\n').Except(Text.Split('\n')).Single()));
     }
 
