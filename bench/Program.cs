@@ -8,6 +8,7 @@ using BenchmarkDotNet.Loggers;
 using BenchmarkDotNet.Reports;
 using BenchmarkDotNet.Running;
 using BenchmarkDotNet.Toolchains.InProcess.Emit;
+using Perfolizer.Horology;
 using PixioCuda.Bench;
 using PixioCuda.Bench.Reporting;
 using PixioCuda.Bench.Suites;
@@ -30,7 +31,9 @@ if (args is [LoadRate.MemoryMode, string folder, string type])
 Ceilings ceilings = Ceilings.Measure(Environment.ProcessorCount);
 Console.Error.WriteLine(ceilings);
 
-Job job = (BenchSize.IsSmoke ? Job.Dry : Job.ShortRun).WithToolchain(InProcessEmitToolchain.Instance).WithId("short");
+// Short: a few runs of a tenth of a second each, or of one call where that takes longer.
+Job shortJob = Job.Default.WithWarmupCount(1).WithIterationCount(5).WithIterationTime(TimeInterval.FromMilliseconds(100));
+Job job = (BenchSize.IsSmoke ? Job.Dry : shortJob).WithToolchain(InProcessEmitToolchain.Instance).WithId("short");
 ManualConfig config = ManualConfig.CreateEmpty()
     .AddJob(job)
     .AddDiagnoser(MemoryDiagnoser.Default)
