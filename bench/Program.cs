@@ -19,6 +19,8 @@ using PixioCuda.Weights;
 // Without arguments: a short job of every suite and one table. "hub": the rate of downloads beside curl's. "load [PRESET]": loading
 // beside a plain read, and its memory. With other arguments:
 // BenchmarkDotNet's own command line (--filter '*Gemm*', --list flat, ...), with the same columns.
+if (args is ["expected", ..])
+    return ExpectedTimes.Print(args.Length > 1 ? args[1] : "vith16", args.Length > 2 ? [.. args[2].Split(',').Select(int.Parse)] : [1, 8, 64]);
 if (args is ["hub"])
     return HubRate.Run(1_000_000_000);
 if (args is ["load", ..])
