@@ -4,7 +4,7 @@ CLI := engine/PixioCuda.Cli/bin/$(CONFIGURATION)/net10.0/pixio
 SAMPLE := tests/data/images/cat.png
 MODEL ?= random:vitb16
 
-.PHONY: build run test test-fast fuzz mutate bench bench-hub format lint clean
+.PHONY: build run test test-fast fuzz mutate bench bench-hub bundle bundle-smoke format lint clean
 
 # Leaves the command at bin/pixio.
 build:
@@ -44,6 +44,14 @@ bench: build
 bench-hub: build
 	dotnet bench/bin/$(CONFIGURATION)/net10.0/PixioCuda.Bench.dll hub
 
+# One archive for a GPU host without .NET or network; docs/hardware/README.md says how it is run there.
+bundle: build
+	bench/bundle/bundle.sh artifacts/pixio-bundle.tar.xz
+
+# Makes it and runs all of it that needs no GPU, on the emulated driver: a few minutes.
+bundle-smoke: bundle
+	bench/bundle/smoke.sh artifacts/pixio-bundle.tar.xz
+
 format:
 	dotnet format PixioCuda.sln --no-restore
 
@@ -52,5 +60,5 @@ lint: build
 	dotnet format PixioCuda.sln --no-restore --verify-no-changes
 
 clean:
-	rm -rf bin out BenchmarkDotNet.Artifacts
+	rm -rf bin out artifacts BenchmarkDotNet.Artifacts
 	find engine interop kernels bench tests -type d \( -name bin -o -name obj \) -prune -exec rm -rf {} +

@@ -9,15 +9,29 @@ using BenchmarkDotNet.Reports;
 using BenchmarkDotNet.Running;
 using BenchmarkDotNet.Toolchains.InProcess.Emit;
 using PixioCuda.Bench;
+using PixioCuda.Bench.Hardware;
 using PixioCuda.Bench.Reporting;
 using PixioCuda.Bench.Suites;
 using PixioCuda.Bench.Suites.Cuda;
 using PixioCuda.Interop;
 
-// Without arguments: a short job of every suite and one table. "hub": the rate of downloads beside curl's. With other arguments:
-// BenchmarkDotNet's own command line (--filter '*Gemm*', --list flat, ...), with the same columns.
-if (args is ["hub"])
-    return HubRate.Run(1_000_000_000);
+// Without arguments: a short job of every suite and one table. With one of these words:
+//   hub                        the rate of downloads beside curl's
+//   ceilings                   what a CUDA device reaches at best: a copy, and cuBLASLt's product
+//   peer --model DIR ...       one model that runs and measures when it is told to on standard input (PeerProcess)
+//   copy-runtime APP FROM TO   the .NET runtime in FROM, without what the programs in a folder cannot reach
+// With other arguments: BenchmarkDotNet's own command line (--filter '*Gemm*', --list flat, ...), with the same columns.
+switch (args)
+{
+    case ["hub"]:
+        return HubRate.Run(1_000_000_000);
+    case ["ceilings"]:
+        return DeviceCeilings.Run();
+    case ["peer", .. string[] rest]:
+        return PeerProcess.Run(rest, Console.In, Console.Out, Console.Error);
+    case ["copy-runtime", string programs, string runtime, string target]:
+        return RuntimeClosure.Copy(programs, runtime, target);
+}
 
 Ceilings ceilings = Ceilings.Measure(Environment.ProcessorCount);
 Console.Error.WriteLine(ceilings);
