@@ -8,15 +8,19 @@ using BenchmarkDotNet.Loggers;
 using BenchmarkDotNet.Reports;
 using BenchmarkDotNet.Running;
 using BenchmarkDotNet.Toolchains.InProcess.Emit;
+using Perfolizer.Horology;
 using PixioCuda.Bench;
 using PixioCuda.Bench.Hardware;
 using PixioCuda.Bench.Reporting;
 using PixioCuda.Bench.Suites;
 using PixioCuda.Bench.Suites.Cuda;
 using PixioCuda.Interop;
+using PixioCuda.Weights;
 
 // Without arguments: a short job of every suite and one table. With one of these words:
 //   hub                        the rate of downloads beside curl's
+//   load [PRESET]              loading beside a plain read, and its memory
+//   expected [PRESET [N,N]]    what each launch of a forward pass should take on an H200
 //   ceilings                   what a CUDA device reaches at best: a copy, and cuBLASLt's product
 //   peer --model DIR ...       one model that runs and measures when it is told to on standard input (PeerProcess)
 //   copy-runtime APP FROM TO   the .NET runtime in FROM, without what the programs in a folder cannot reach
@@ -25,6 +29,14 @@ switch (args)
 {
     case ["hub"]:
         return HubRate.Run(1_000_000_000);
+    case ["expected", ..]:
+        return ExpectedTimes.Print(args.Length > 1 ? args[1] : "vith16", args.Length > 2 ? [.. args[2].Split(',').Select(int.Parse)] : [1, 8, 64]);
+    case ["load", ..]:
+        return LoadRate.Run(args.Length > 1 ? args[1] : "vith16");
+    case [LoadRate.OnceMode, string once, string order]:
+        return LoadRate.PrintTimes(once, loadFirst: order == "load-first");
+    case [LoadRate.MemoryMode, string folder, string type]:
+        return LoadRate.PrintMemory(folder, Enum.Parse<DType>(type));
     case ["ceilings"]:
         return DeviceCeilings.Run();
     case ["peer", .. string[] rest]:
@@ -36,7 +48,9 @@ switch (args)
 Ceilings ceilings = Ceilings.Measure(Environment.ProcessorCount);
 Console.Error.WriteLine(ceilings);
 
-Job job = (BenchSize.IsSmoke ? Job.Dry : Job.ShortRun).WithToolchain(InProcessEmitToolchain.Instance).WithId("short");
+// Short: a few runs of a tenth of a second each, or of one call where that takes longer.
+Job shortJob = Job.Default.WithWarmupCount(1).WithIterationCount(5).WithIterationTime(TimeInterval.FromMilliseconds(100));
+Job job = (BenchSize.IsSmoke ? Job.Dry : shortJob).WithToolchain(InProcessEmitToolchain.Instance).WithId("short");
 ManualConfig config = ManualConfig.CreateEmpty()
     .AddJob(job)
     .AddDiagnoser(MemoryDiagnoser.Default)

@@ -54,8 +54,8 @@ target=$runtime/shared/Microsoft.NETCore.App/$version
 dotnet "bench/bin/$configuration/net10.0/PixioCuda.Bench.dll" copy-runtime "$app" "$shared" "$target"
 
 cp bench/bundle/run-all.sh bench/bundle/step.sh "$root/"
-cp -r bench/peers "$root/bench/"
-rm -rf "$root/bench/peers/__pycache__"
+mkdir -p "$root/bench/peers"
+cp bench/peers/*.py "$root/bench/peers/"
 cp LICENSE docs/hardware/README.md "$root/"
 # The reference data without the pictures of the decoders' tests, which need no GPU.
 git ls-files tests/data | grep -vE '^tests/data/images/' | xargs cp --parents -t "$root"

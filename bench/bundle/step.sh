@@ -139,7 +139,10 @@ nvrtc_folder() {
     [ -n "$path" ] && dirname "$path"
 }
 
-summary=""
+# The classes of tests of single instructions, and those of models, binding and commands; what is in neither is of the kernels.
+instructions=('*InstructionTests' '*TensorCopyTests' '*WarpgroupProductTests' '*DependentLaunchTests')
+models=('PixioCuda.Cuda.Tests.Cuda*' 'PixioCuda.Cuda.Tests.DeviceTensorTests' 'PixioCuda.Cuda.Tests.Interop.*' 'PixioCuda.Cuda.Tests.Cli.*')
+options=() summary=""
 case ${1:-} in
 host)
     uname -srm
@@ -161,21 +164,24 @@ doctor)
     say "$(value_of auto "$results/doctor.json")"
     [ $code -eq 0 ]
     ;;
-instructions) tests PixioCuda.Cuda.Tests -class '*InstructionTests' -trait- Category=Emulator ;;
+instructions)
+    for class in "${instructions[@]}"; do options+=(-class "$class"); done
+    tests PixioCuda.Cuda.Tests "${options[@]}" -trait- Category=Emulator
+    ;;
 kernels)
     if [ "$smoke" = 1 ]; then
         tests PixioCuda.Cuda.Tests -class '*LayerNormKernelTests' -class '*ConvertKernelTests'
     else
-        tests PixioCuda.Cuda.Tests -namespace PixioCuda.Cuda.Tests -class- '*InstructionTests' -class- 'PixioCuda.Cuda.Tests.Cuda*' \
-            -trait- Category=Emulator
+        for class in "${instructions[@]}" "${models[@]}"; do options+=(-class- "$class"); done
+        tests PixioCuda.Cuda.Tests "${options[@]}" -trait- Category=Emulator -trait- Category=Soak
     fi
     ;;
 models)
     if [ "$smoke" = 1 ]; then
         tests PixioCuda.Cuda.Tests -method '*CudaModelTests.A_captured_graph*' -method '*CudaModelTests.A_picture_has*'
     else
-        tests PixioCuda.Cuda.Tests -class 'PixioCuda.Cuda.Tests.Cuda*' -class 'PixioCuda.Cuda.Tests.Interop.*' -class 'PixioCuda.Cuda.Tests.Cli.*' \
-            -trait- Category=Emulator
+        for class in "${models[@]}"; do options+=(-class "$class"); done
+        tests PixioCuda.Cuda.Tests "${options[@]}" -trait- Category=Emulator -trait- Category=Soak
     fi
     ;;
 full-width)

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Diagnostics;
 using PixioCuda.Cli.Options;
 using PixioCuda.Cli.Output;
+using PixioCuda.Diagnostics;
 
 namespace PixioCuda.Cli.Commands;
 
@@ -12,9 +13,10 @@ internal sealed class BenchCommand
     private const int WarmUpRuns = 2;
     private const int LeastRuns = 3;
     private const double DefaultSeconds = 5;
+    private static readonly TimeSpan PeakDuration = TimeSpan.FromMilliseconds(150);
 
     private readonly CommandConsole _console;
-    private readonly PixioCommand _command = new("bench", "Measures the encoder alone: latency, images per second, GFLOP/s, memory.")
+    private readonly PixioCommand _command = new("bench", "Measures the encoder alone: latency, images per second, GFLOP/s, share of the peak, memory.")
     {
         Examples =
         [
@@ -70,7 +72,10 @@ internal sealed class BenchCommand
         for (int run = 0; run < WarmUpRuns; run++)
             model.Run(pixels, plan, outputs, cancellationToken);
 
+        double? peak = PeakGflops(model);
         Measurement measured = Measure(() => model.Run(pixels, plan, outputs, cancellationToken), iterations, seconds ?? DefaultSeconds);
+        if (peak is double before)
+            measured = measured with { PeakGflops = Math.Max(before, PeakGflops(model)!.Value) };
         if (!Vectors.AreFinite(outputs))
             throw new FailedException("The outputs hold numbers that are not finite, so that these times mean nothing.");
         Print(new BenchReport(name, model, plan, loadSeconds, measured), parsed.GetValue(_json));
@@ -91,6 +96,11 @@ internal sealed class BenchCommand
         return pixels;
     }
 
+    /// <summary>What the processor could do at best with the model's threads. Measured before the runs and after them, since other programs come
+    /// and go.</summary>
+    private static double? PeakGflops(PixioModel model) =>
+        model.CpuThreads is int threads ? CpuPeak.MeasureGflops(threads, PeakDuration) : null;
+
     private static Measurement Measure(Action run, long? iterations, double seconds)
     {
         List<double> times = [];
@@ -108,7 +118,7 @@ internal sealed class BenchCommand
 
         long allocated = GC.GetTotalAllocatedBytes(precise: true) - allocatedBefore;
         times.Sort();
-        return new Measurement(times, allocated / times.Count);
+        return new Measurement(times, allocated / times.Count, PeakGflops: null);
     }
 
     private void Print(BenchReport report, bool asJson)
@@ -123,7 +133,8 @@ internal sealed class BenchCommand
 /// <summary>What was measured.</summary>
 /// <param name="Seconds">The time of every run, ascending.</param>
 /// <param name="AllocatedBytes">Managed memory allocated per run, on all threads.</param>
-internal sealed record Measurement(IReadOnlyList<double> Seconds, long AllocatedBytes)
+/// <param name="PeakGflops">The rate of multiply-adds on registers alone, in GFLOP/s; null where it was not measured.</param>
+internal sealed record Measurement(IReadOnlyList<double> Seconds, long AllocatedBytes, double? PeakGflops)
 {
     /// <summary>The time below which a share of the runs stays, interpolated.</summary>
     public double Quantile(double share)

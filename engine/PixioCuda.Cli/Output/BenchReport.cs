@@ -15,6 +15,9 @@ internal sealed class BenchReport(string name, PixioModel model, EncoderPlan pla
 
     private double FlopsPerSecond => model.Config.FlopsPerImage(plan.Shape.Size) * ImagesPerSecond;
 
+    /// <summary>How much of the processor is used; null on a CUDA device.</summary>
+    private double? PeakShare => FlopsPerSecond / 1e9 / measured.PeakGflops;
+
     public (string Name, string Value)[] Facts() =>
     [
         ("model", model.Name),
@@ -25,7 +28,9 @@ internal sealed class BenchReport(string name, PixioModel model, EncoderPlan pla
         ("latency", Text(
             $"{1e3 * _median:F1} ms (10% below {1e3 * measured.Quantile(0.1):F1}, 90% below {1e3 * measured.Quantile(0.9):F1})")),
         ("throughput", Text($"{ImagesPerSecond:F2} images/s")),
-        ("compute", Text($"{FlopsPerSecond / 1e9:F1} GFLOP/s")),
+        ("compute", PeakShare is double share
+            ? Text($"{FlopsPerSecond / 1e9:F1} GFLOP/s, {100 * share:F0}% of the {measured.PeakGflops:F1} GFLOP/s that the processor's FMA units reach here")
+            : Text($"{FlopsPerSecond / 1e9:F1} GFLOP/s")),
         ("peak memory", Text($"{_peakBytes:N0} bytes")),
         ("allocated per run", Text($"{measured.AllocatedBytes:N0} bytes")),
     ];
@@ -49,9 +54,19 @@ internal sealed class BenchReport(string name, PixioModel model, EncoderPlan pla
         json.WriteNumber("p90_seconds", measured.Quantile(0.9));
         json.WriteNumber("images_per_second", ImagesPerSecond);
         json.WriteNumber("gflops_per_second", FlopsPerSecond / 1e9);
+        WriteNumberOrNull(json, "peak_gflops_per_second", measured.PeakGflops);
+        WriteNumberOrNull(json, "peakShare", PeakShare);
         json.WriteNumber("peak_memory_bytes", _peakBytes);
         json.WriteNumber("allocated_bytes_per_run", measured.AllocatedBytes);
         json.WriteEndObject();
+    }
+
+    private static void WriteNumberOrNull(Utf8JsonWriter json, string name, double? value)
+    {
+        if (value is double number)
+            json.WriteNumber(name, number);
+        else
+            json.WriteNull(name);
     }
 
     private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);

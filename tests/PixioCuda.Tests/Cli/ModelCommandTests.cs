@@ -66,6 +66,10 @@ public class ModelCommandTests
         Assert.True(low > 0 && low <= median && median <= high);
         Assert.Equal(2 / median, root.GetProperty("images_per_second").GetDouble(), 1e-6 * (2 / median));
         Assert.True(root.GetProperty("peak_memory_bytes").GetInt64() > 1_000_000);
+        double peak = root.GetProperty("peak_gflops_per_second").GetDouble(), share = root.GetProperty("peakShare").GetDouble();
+        Assert.Equal(root.GetProperty("gflops_per_second").GetDouble() / peak, share, 1e-9);
+        // More than the units can do would be a fault of the count or of the peak; of so small a model the share is small.
+        Assert.InRange(share, double.Epsilon, 1.05);
 
         double Seconds(string name) => root.GetProperty(name).GetDouble();
     }

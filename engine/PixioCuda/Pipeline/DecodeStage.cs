@@ -1,0 +1,131 @@
+using System.Buffers;
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using System.Security.Cryptography;
+using PixioCuda.Imaging;
+using PixioCuda.Imaging.Encoded;
+
+namespace PixioCuda.Pipeline;
+
+/// <summary>What becomes of pictures on the workers of a pipeline: read, decoded, resized and normalised.</summary>
+internal sealed class DecodeStage(
+    IImageDecoder decoder, ImageDecodeOptions decodeOptions, Task<PixioModel> model, bool hashContents, PictureMemory memory, StageClock clock)
+{
+    // RGB, and the four bytes a pixel that a decoder may need beside it.
+    private const int DecodedPixelBytes = 7;
+
+    /// <summary>Takes pictures until there are no more.</summary>
+    /// <exception cref="OperationCanceledException">The pipeline was stopped.</exception>
+    public void Work(BlockingCollection<PictureSlot> pictures, Action<Exception> failed, CancellationToken cancellationToken)
+    {
+        foreach (PictureSlot slot in pictures.GetConsumingEnumerable(cancellationToken))
+        {
+            Process(slot, cancellationToken);
+            if (slot.Failure is { } failure)
+                failed(failure);
+            slot.MarkReady();
+        }
+    }
+
+    /// <summary>Reads a picture's file; what is thrown becomes the picture's failure.</summary>
+    public void Read(PictureSlot slot, CancellationToken cancellationToken)
+    {
+        long began = Stopwatch.GetTimestamp();
+        try
+        {
+            EncodedPicture encoded = slot.Entry.Read(cancellationToken);
+            slot.Encoded = encoded;
+            clock.CountEncoded(encoded.Bytes.Length);
+        }
+        catch (Exception exception) when (exception is not OutOfMemoryException && !cancellationToken.IsCancellationRequested)
+        {
+            slot.Failure = exception;
+        }
+
+        // What a source reads in order is the source's time.
+        if (!slot.Entry.IsReadInOrder)
+            clock.Add(PipelineStage.Read, began);
+    }
+
+    private void Process(PictureSlot slot, CancellationToken cancellationToken)
+    {
+        if (slot.Encoded is null && slot.Failure is null)
+            Read(slot, cancellationToken);
+        if (slot.Encoded is not { } encoded)
+            return;
+        try
+        {
+            if (hashContents)
+            {
+                long began = Stopwatch.GetTimestamp();
+                slot.ContentHash = SHA256.HashData(encoded.Bytes.Span);
+                clock.Add(PipelineStage.Read, began);
+            }
+
+            Prepare(slot, encoded.Bytes, cancellationToken);
+        }
+        catch (ImageFormatException exception)
+        {
+            slot.Failure = exception;
+        }
+        finally
+        {
+            slot.Encoded = null;
+            encoded.Return();
+        }
+    }
+
+    private void Prepare(PictureSlot slot, ReadOnlyMemory<byte> encoded, CancellationToken cancellationToken)
+    {
+        string name = slot.Entry.DisplayName;
+        long decodedBytes = DecodedPixelBytes * ClaimedPixels(encoded.Span, name);
+        Hold(slot, decodedBytes);
+        long began = Stopwatch.GetTimestamp();
+        RgbImage image = decoder.Decode(encoded.Span, name, decodeOptions);
+        clock.Add(PipelineStage.Decode, began);
+
+        model.Wait(cancellationToken);
+        PixioModel ready = model.Result;
+        try
+        {
+            ImageSize size = ready.InputSizeOf(image);
+            int length = checked((int)(3 * size.Area));
+            Hold(slot, sizeof(float) * (long)length);
+            began = Stopwatch.GetTimestamp();
+            float[] pixels = ArrayPool<float>.Shared.Rent(length);
+            ready.Preprocess(image, pixels.AsSpan(0, length));
+            (slot.Size, slot.Pixels) = (size, pixels);
+            clock.Add(PipelineStage.Preprocess, began);
+        }
+        catch (ImageFormatException exception)
+        {
+            throw new ImageFormatException(
+                $"The picture {name} does not suit the recipe {ready.Recipe.Id}: {exception.Message}", exception);
+        }
+
+        // The encoded and the decoded picture are gone.
+        long left = slot.Pixels is null ? 0 : sizeof(float) * 3 * slot.Size.Area;
+        memory.Return(slot.HeldBytes - left);
+        slot.HeldBytes = left;
+    }
+
+    private void Hold(PictureSlot slot, long byteCount)
+    {
+        memory.Take(slot.Number, byteCount);
+        slot.HeldBytes += byteCount;
+    }
+
+    /// <summary>How many pixels a picture will have; 0 where its header is damaged or of a format that only the decoder knows.</summary>
+    private long ClaimedPixels(ReadOnlySpan<byte> encoded, string name)
+    {
+        try
+        {
+            ImageHeader header = ImageHeader.Read(encoded, name, decodeOptions);
+            return (long)header.Width * header.Height;
+        }
+        catch (ImageFormatException)
+        {
+            return 0;
+        }
+    }
+}

@@ -1,0 +1,111 @@
+using System.Buffers;
+
+namespace PixioCuda.Pipeline;
+
+/// <summary>Neighbours in the order that run together, and those between them that are no pictures or failed. Used again when its results
+/// were taken.</summary>
+internal sealed class PictureBatch(int capacity)
+{
+    // A source of nothing but bad pictures must not collect them without end.
+    private const int MaxSlots = 4096;
+
+    private readonly List<PictureSlot> _slots = [];
+    private float[] _pixels = [];
+    private EncoderOutputs? _outputs;
+    private TaskCompletionSource _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>Ends when the batch has run.</summary>
+    public Task Completed => _completion.Task;
+
+    public IReadOnlyList<PictureSlot> Slots => _slots;
+
+    public bool IsFull => PictureCount == capacity || _slots.Count >= MaxSlots;
+
+    private int PictureCount { get; set; }
+
+    private ImageSize Size { get; set; }
+
+    /// <summary>Whether a picture can run with those that are here.</summary>
+    public bool Suits(PictureSlot slot) => PictureCount == 0 || slot.Pixels is null || slot.Size == Size;
+
+    /// <summary>Adds what comes next, and gives its pixels back.</summary>
+    public void Add(PictureSlot slot)
+    {
+        _slots.Add(slot);
+        if (slot.Pixels is not { } pixels)
+            return;
+        Size = slot.Size;
+        int length = (int)(3 * Size.Area);
+        long needed = (long)length * capacity;
+        if (needed > Array.MaxLength)
+        {
+            throw new ArgumentException(
+                $"A batch of {capacity} pictures of {Size} takes more memory than one array holds. Use a smaller batch.");
+        }
+
+        if (_pixels.Length < needed)
+            _pixels = GC.AllocateUninitializedArray<float>((int)needed);
+        pixels.AsSpan(0, length).CopyTo(_pixels.AsSpan(PictureCount * length));
+        ArrayPool<float>.Shared.Return(pixels);
+        PictureCount++;
+    }
+
+    /// <summary>Runs the encoder; what goes wrong is told to whoever waits for <see cref="Completed"/>.</summary>
+    public void Run(PixioModel model, EncoderTaps taps, CancellationToken cancellationToken)
+    {
+        try
+        {
+            if (PictureCount > 0)
+            {
+                InputShape shape = new(PictureCount, Size);
+                if (_outputs?.Plan.Shape != shape)
+                    _outputs = model.CreateOutputs(shape, taps);
+                model.Run(_pixels.AsSpan(0, (int)_outputs.Plan.InputLength), _outputs, cancellationToken);
+            }
+
+            _completion.SetResult();
+        }
+        catch (OperationCanceledException exception)
+        {
+            _completion.SetCanceled(exception.CancellationToken);
+        }
+        catch (Exception exception)
+        {
+            _completion.SetException(exception);
+        }
+    }
+
+    /// <summary>What became of every slot that is no mark of the pipeline's own.</summary>
+    public IEnumerable<PictureResult> Results()
+    {
+        int picture = 0;
+        foreach (PictureSlot slot in _slots)
+        {
+            IReadOnlyList<PictureFeature> features = slot.Pixels is null ? [] : Features(picture++);
+            yield return new PictureResult(slot.Entry, slot.Failure, features, slot.ContentHash);
+        }
+    }
+
+    /// <summary>Empties the batch.</summary>
+    public void Reset()
+    {
+        foreach (PictureSlot slot in _slots)
+            slot.Dispose();
+        _slots.Clear();
+        PictureCount = 0;
+        _completion = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+    }
+
+    private PictureFeature[] Features(int picture)
+    {
+        EncoderOutputs outputs = _outputs!;
+        return
+        [
+            .. outputs.Plan.Outputs.Select(output =>
+            {
+                int length = (int)(output.Length / output.Shape[0]);
+                return new PictureFeature(output.Name, [.. output.Shape.Skip(1)], outputs[output.Name].Slice(picture * length, length));
+            }),
+        ];
+    }
+}
