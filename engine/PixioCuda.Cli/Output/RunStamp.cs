@@ -1,4 +1,5 @@
 using System.Text.Json;
+using PixioCuda.Weights;
 
 namespace PixioCuda.Cli.Output;
 
@@ -20,6 +21,9 @@ internal sealed class RunStamp
             ("precision", NameOf(model.Precision)),
             ("pixio_version", PixioCommandLine.Version),
         ];
+        // Rounded weights are other weights: who reads the features is to know.
+        if (model.WeightsInMemory is DType type)
+            _texts.Add(("weights_in_memory", type.ToString()));
         _facts = [("random_weights", model.IsRandom)];
     }
 

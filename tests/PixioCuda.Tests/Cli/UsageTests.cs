@@ -44,6 +44,8 @@ public class UsageTests
         { "verify random:vitb16 --published", "--image" },
         { "bench --iterations 3 --seconds 3", "not both" },
         { "show x.png --model random:vitb16 --output x.jpg", ".png" },
+        { "embed x.png --model random:vitb16 --weights-in-memory f16", "f32, bf16" },
+        { "bench --device cuda --weights-in-memory bf16", "CUDA" },
         { "profile --device cpu", "pixio bench --device cpu" },
         { "profile --plan --runs 3", "--plan runs nothing" },
         { "profile --plan --trace t.json", "--plan runs nothing" },
