@@ -14,10 +14,13 @@ using PixioCuda.Bench.Suites;
 using PixioCuda.Bench.Suites.Cuda;
 using PixioCuda.Interop;
 
-// Without arguments: a short job of every suite and one table. "hub": the rate of downloads beside curl's. With other arguments:
+// Without arguments: a short job of every suite and one table. "hub": the rate of downloads beside curl's. "hosting [DEVICE]": 64 callers of
+// EmbedAsync beside batches of 64. With other arguments:
 // BenchmarkDotNet's own command line (--filter '*Gemm*', --list flat, ...), with the same columns.
 if (args is ["hub"])
     return HubRate.Run(1_000_000_000);
+if (args is ["hosting"] or ["hosting", _])
+    return await HostingRate.RunAsync(args.Length > 1 ? args[1] : "cpu");
 
 Ceilings ceilings = Ceilings.Measure(Environment.ProcessorCount);
 Console.Error.WriteLine(ceilings);
