@@ -4,7 +4,7 @@ CLI := engine/PixioCuda.Cli/bin/$(CONFIGURATION)/net10.0/pixio
 SAMPLE := tests/data/images/cat.png
 MODEL ?= random:vitb16
 
-.PHONY: build run test test-fast fuzz mutate soak pack bench bench-hub bench-peers format lint clean
+.PHONY: build run test test-fast fuzz mutate soak pack bench bench-hub bench-load bench-peers format lint clean
 
 # Leaves the command at bin/pixio.
 build:
@@ -31,8 +31,9 @@ fuzz: build
 	@PIXIO_FUZZ_MUTANTS=100000 tests/run.sh -trait "Category=Fuzz"
 
 # Takes away each barrier, wait, fence, commit and tail mask of the kernels in turn; their tests must notice, or tests/mutants.json say why not.
+# Of some sources only: make mutate FILES="gemm.cu panel.cuh".
 mutate: build
-	tests/PixioCuda.Cuda.Tests/bin/$(CONFIGURATION)/net10.0/PixioCuda.Cuda.Tests -noColor -showLiveOutput -explicit only \
+	PIXIO_TEST_MUTANTS_OF="$(FILES)" tests/PixioCuda.Cuda.Tests/bin/$(CONFIGURATION)/net10.0/PixioCuda.Cuda.Tests -noColor -showLiveOutput -explicit only \
 	  -class PixioCuda.Cuda.Tests.MutationTests
 
 # A host's worst day on the CPU and on the emulated driver, 16 threads each (make test: 30 seconds). SOAK_SECONDS for both together.
@@ -54,6 +55,10 @@ bench: build
 # The rate of a download of 1 GB from this machine, beside curl's; takes 2 GB of disk for a while.
 bench-hub: build
 	dotnet bench/bin/$(CONFIGURATION)/net10.0/PixioCuda.Bench.dll hub
+
+# Loading ViT-H onto the CPU, packing included, beside a plain read of the same bytes, and its peak memory; takes 2.5 GB of disk for a while.
+bench-load: build
+	dotnet bench/bin/$(CONFIGURATION)/net10.0/PixioCuda.Bench.dll load
 
 # The CPU forward pass beside ONNX Runtime's on the same weights, by turns, after both were found to agree. The package of ONNX Runtime is
 # large, so nothing else builds this program. PEERS="--model random:vith16 --batch 4" compares another model.

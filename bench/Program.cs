@@ -13,14 +13,21 @@ using PixioCuda.Bench.Reporting;
 using PixioCuda.Bench.Suites;
 using PixioCuda.Bench.Suites.Cuda;
 using PixioCuda.Interop;
+using PixioCuda.Weights;
 
-// Without arguments: a short job of every suite and one table. "hub": the rate of downloads beside curl's. "hosting [DEVICE]": 64 callers of
-// EmbedAsync beside batches of 64. With other arguments:
+// Without arguments: a short job of every suite and one table. "hub": the rate of downloads beside curl's. "load [PRESET]": loading
+// beside a plain read, and its memory. "hosting [DEVICE]": 64 callers of EmbedAsync beside batches of 64. With other arguments:
 // BenchmarkDotNet's own command line (--filter '*Gemm*', --list flat, ...), with the same columns.
 if (args is ["hub"])
     return HubRate.Run(1_000_000_000);
 if (args is ["hosting"] or ["hosting", _])
     return await HostingRate.RunAsync(args.Length > 1 ? args[1] : "cpu");
+if (args is ["load", ..])
+    return LoadRate.Run(args.Length > 1 ? args[1] : "vith16");
+if (args is [LoadRate.OnceMode, string once, string order])
+    return LoadRate.PrintTimes(once, loadFirst: order == "load-first");
+if (args is [LoadRate.MemoryMode, string folder, string type])
+    return LoadRate.PrintMemory(folder, Enum.Parse<DType>(type));
 
 Ceilings ceilings = Ceilings.Measure(Environment.ProcessorCount);
 Console.Error.WriteLine(ceilings);

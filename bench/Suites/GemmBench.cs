@@ -53,7 +53,7 @@ public class GemmBench : StepBench, ICountsWork
         for (int panel = 0; panel < _weight.PanelCount; panel++)
         {
             (int first, int count) = _weight.PanelRows(panel);
-            _weight.PackPanel(panel, weight.AsSpan(first * depth, count * depth));
+            _weight.PackPanel(panel, weight.AsSpan(first * depth, count * depth), []);
         }
 
         _bias = new AlignedBuffer((long)_weight.PanelCount * _weight.PanelColumns * sizeof(float));

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using PixioCuda.Weights;
 
 namespace PixioCuda.Cli.Options;
 
@@ -11,6 +12,8 @@ internal sealed class DeviceOptions
         ["fp16"] = PixioPrecision.FP16,
         ["fp32"] = PixioPrecision.FP32,
     };
+
+    private static readonly Dictionary<string, DType> WeightTypes = new() { ["f32"] = DType.F32, ["bf16"] = DType.BF16 };
 
     private readonly Option<string> _device = new("--device")
     {
@@ -25,6 +28,13 @@ internal sealed class DeviceOptions
         HelpName = string.Join('|', Precisions.Keys),
     };
 
+    private readonly Option<string?> _weightsInMemory = new("--weights-in-memory")
+    {
+        Description = "What the CPU keeps weights as: f32, or bf16 for half the memory (bf16 and f16 checkpoints stay as they are, f32 is rounded) "
+            + "[default: f32].",
+        HelpName = string.Join('|', WeightTypes.Keys),
+    };
+
     private readonly Option<long?> _threads = OptionFactory.WholeNumber(
         "--threads", "Threads of the CPU [default: one on every core].", 1, 1024);
 
@@ -32,6 +42,7 @@ internal sealed class DeviceOptions
     {
         command.Add(_device);
         command.Add(_precision);
+        command.Add(_weightsInMemory);
         command.Add(_threads);
     }
 
@@ -43,7 +54,11 @@ internal sealed class DeviceOptions
         Device = parsed.GetValue(_device)!,
         Precision = parsed.GetValue(_precision) is string name ? PrecisionOf(name) : null,
         Threads = Threads(parsed),
+        WeightsInMemory = parsed.GetValue(_weightsInMemory) is string type ? WeightTypeOf(type) : null,
     };
+
+    private static DType WeightTypeOf(string name) => WeightTypes.TryGetValue(name, out DType type)
+        ? type : throw new UsageException($"--weights-in-memory takes one of {string.Join(", ", WeightTypes.Keys)}, not '{name}'.");
 
     private static PixioPrecision PrecisionOf(string name) => Precisions.TryGetValue(name, out PixioPrecision precision)
         ? precision : throw new UsageException($"--precision takes one of {string.Join(", ", Precisions.Keys)}, not '{name}'.");

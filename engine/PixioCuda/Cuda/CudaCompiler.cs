@@ -13,12 +13,16 @@ internal sealed class CudaCompiler(GpuDevice device, CudaWeights weights, Precis
 
     private int Batch => graph.Shape.Batch;
 
+    private bool TakesBytes => graph.Shape.Pixels == PixelFormat.U8;
+
+    private long InputByteCount => graph.Input.ElementCount * (TakesBytes ? 1 : sizeof(float));
+
     /// <summary>Compiles or fetches every kernel, and makes the list of launches.</summary>
     public CudaExecutable Compile(CudaBackend backend)
     {
         List<CudaStep> steps = [.. graph.Ops.SelectMany(Steps)];
         CudaOutput[] outputs = [.. graph.Outputs.Select(output => new CudaOutput(OffsetOf(output.Tensor), output.Offset, output.Tensor.ElementCount))];
-        return new CudaExecutable(backend, steps, outputs, plan.ArenaByteCount, graph.Input.ElementCount, graph.OutputLength);
+        return new CudaExecutable(backend, steps, outputs, plan.ArenaByteCount, InputByteCount, graph.OutputLength);
     }
 
     private IEnumerable<CudaStep> Steps(GraphOp op) => op switch
@@ -41,15 +45,17 @@ internal sealed class CudaCompiler(GpuDevice device, CudaWeights weights, Precis
             Batch = Batch,
             Height = graph.Shape.Size.Height,
             Width = graph.Shape.Size.Width,
+            Pixels = TakesBytes ? PixelType.U8 : PixelType.F32,
             Output = _types[op.Output],
         };
         PatchEmbedKernel kernel = new(device, shape);
-        DevicePointer<byte> weight = weights.Matrix(new(WeightRole.PatchWeight));
-        DevicePointer<float> bias = weights.Vector(new(WeightRole.PatchBias)), classTokens = weights.Vector(new(WeightRole.ClsToken));
+        DevicePointer<byte> weight = TakesBytes ? weights.BytePatch.Weight : weights.Matrix(new(WeightRole.PatchWeight));
+        DevicePointer<float> bias = TakesBytes ? weights.BytePatch.Bias : weights.Vector(new(WeightRole.PatchBias));
+        DevicePointer<float> classTokens = weights.Vector(new(WeightRole.ClsToken));
         DevicePointer<float> positions = weights.Positions(Config, op.Grid);
         long output = OffsetOf(op.Output);
         return Step(op.Output, kernel.Config, kernel.Config.Work(shape),
-            (stream, memory) => kernel.Launch(stream, memory.Pixels.As<byte>(), weight, bias, classTokens, positions, memory.Arena[output]));
+            (stream, memory) => kernel.Launch(stream, memory.Pixels, weight, bias, classTokens, positions, memory.Arena[output]));
     }
 
     private CudaStep Linear(LinearOp op)

@@ -10,7 +10,7 @@ internal readonly record struct CudaOutput(long ArenaOffset, long Offset, long L
 
 /// <summary>A compiled graph: the launches of a forward pass of one shape.</summary>
 internal sealed class CudaExecutable(
-    CudaBackend backend, IReadOnlyList<CudaStep> steps, IReadOnlyList<CudaOutput> outputs, long arenaByteCount, long inputLength, long outputLength)
+    CudaBackend backend, IReadOnlyList<CudaStep> steps, IReadOnlyList<CudaOutput> outputs, long arenaByteCount, long inputByteCount, long outputLength)
     : IEncoderExecutable
 {
     public IReadOnlyList<CudaStep> Steps { get; } = steps;
@@ -19,8 +19,7 @@ internal sealed class CudaExecutable(
 
     public long ArenaByteCount { get; } = arenaByteCount;
 
-    /// <summary>In floats.</summary>
-    public long InputLength { get; } = inputLength;
+    public long InputByteCount { get; } = inputByteCount;
 
     /// <summary>In floats.</summary>
     public long OutputLength { get; } = outputLength;
@@ -32,6 +31,8 @@ internal sealed class CudaExecutable(
     public CudaProfile Profile(float[] pixels, int runs, CancellationToken cancellationToken)
         => backend.Profile(this, pixels, runs, cancellationToken);
 
-    public void Run(ReadOnlySpan<float> pixels, Span<float> outputs, CancellationToken cancellationToken)
-        => backend.Run(this, pixels, outputs, cancellationToken);
+    public void Run(EncoderInput input, Span<float> outputs, CancellationToken cancellationToken)
+        => backend.Run(this, input, outputs, cancellationToken);
+
+    public void Warmup(bool onDevice, CancellationToken cancellationToken) => backend.Warmup(this, onDevice, cancellationToken);
 }

@@ -19,12 +19,19 @@ internal static class CudaFailure
         }
     }
 
+    /// <inheritdoc cref="Translate{T}"/>
+    public static void Translate(Action action) => Translate(() =>
+    {
+        action();
+        return true;
+    });
+
     /// <summary>The failure of a run.</summary>
     public static PixioException Of(CudaException exception, GpuDevice device, CudaExecutable executable)
     {
         if (exception.Result != CUresult.CUDA_ERROR_OUT_OF_MEMORY)
             return new PixioException(exception.Message, exception);
-        long needed = executable.ArenaByteCount + (executable.InputLength * sizeof(float)), free = device.MemoryInfo.Free;
+        long needed = executable.ArenaByteCount + executable.InputByteCount, free = device.MemoryInfo.Free;
         return new PixioException(FormattableString.Invariant(
             $"{device.Info.Title} has too little memory for this batch: {needed:N0} bytes are needed and {free:N0} are free. Use a smaller batch."), exception);
     }

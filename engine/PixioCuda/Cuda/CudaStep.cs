@@ -4,9 +4,9 @@ using PixioCuda.Kernels;
 namespace PixioCuda.Cuda;
 
 /// <summary>Where a run's tensors lie on the device.</summary>
-/// <param name="Pixels">pixel_values [B, C, H, W], float32.</param>
+/// <param name="Pixels">The input, float32 or bytes as the graph's shape says.</param>
 /// <param name="Arena">Everything that the memory plan places.</param>
-internal readonly record struct CudaMemory(DevicePointer<float> Pixels, DevicePointer<byte> Arena);
+internal readonly record struct CudaMemory(DevicePointer<byte> Pixels, DevicePointer<byte> Arena);
 
 /// <summary>One launch of a forward pass.</summary>
 /// <param name="Name">The op's output, in the model's own words.</param>

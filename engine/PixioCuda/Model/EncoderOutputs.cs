@@ -55,7 +55,5 @@ public sealed class EncoderOutputs
         return new ReadOnlyTensorSpan<float>(_values.AsSpan((int)info.Offset, (int)info.Length), lengths);
     }
 
-    private EncoderOutputInfo Find(string name) => Plan.Outputs.FirstOrDefault(output => output.Name == name)
-        ?? throw new ArgumentException(
-            $"There is no output '{name}' here: this plan computes {string.Join(", ", Plan.Outputs.Select(output => output.Name))}.", nameof(name));
+    private EncoderOutputInfo Find(string name) => Plan.Outputs[Plan.IndexOf(name)];
 }

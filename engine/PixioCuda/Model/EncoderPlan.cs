@@ -39,7 +39,7 @@ public sealed class EncoderPlan
     /// <summary>The outputs, in the order in which they lie in the caller's memory.</summary>
     public IReadOnlyList<EncoderOutputInfo> Outputs { get; }
 
-    /// <summary>The float32 elements of the input: B * C * H * W.</summary>
+    /// <summary>The elements of the input, float32 or bytes as <see cref="InputShape.Pixels"/> says: B * C * H * W.</summary>
     public long InputLength => _graph.Input.ElementCount;
 
     /// <summary>The float32 elements of all outputs together.</summary>
@@ -51,6 +51,20 @@ public sealed class EncoderPlan
     internal PixioModel Model { get; }
 
     internal IEncoderExecutable Executable { get; }
+
+    /// <summary>The place of an output in <see cref="Outputs"/>.</summary>
+    /// <exception cref="ArgumentException">There is none of this name; the message lists those there are.</exception>
+    internal int IndexOf(string name)
+    {
+        for (int index = 0; index < Outputs.Count; index++)
+        {
+            if (Outputs[index].Name == name)
+                return index;
+        }
+
+        throw new ArgumentException(
+            $"There is no output '{name}' here: this plan computes {string.Join(", ", Outputs.Select(output => output.Name))}.", nameof(name));
+    }
 
     /// <summary>The memory plan as text: offset, size and lifetime of every intermediate result.</summary>
     public string DescribeMemory() => _memoryPlan.Describe();

@@ -64,7 +64,7 @@ public sealed partial class PixioModel
         _processor.Value.Process(image, pixels);
     }
 
-    /// <summary>The first half of <see cref="Preprocess"/>.</summary>
+    /// <summary>The first half of <see cref="Preprocess(RgbImage, Span{float})"/>.</summary>
     /// <param name="image">The picture.</param>
     /// <param name="rgb">[height, width, 3] of <see cref="InputSizeOf"/>, filled completely.</param>
     internal void Resize(RgbImage image, Span<byte> rgb)
@@ -73,10 +73,18 @@ public sealed partial class PixioModel
         _processor.Value.Resize(image, rgb);
     }
 
-    /// <summary>The second half of <see cref="Preprocess"/>.</summary>
+    /// <summary>The second half of <see cref="Preprocess(RgbImage, Span{float})"/>.</summary>
     /// <param name="rgb">[height, width, 3].</param>
     /// <param name="pixels">[3, height, width], filled completely.</param>
     internal void Normalize(ReadOnlySpan<byte> rgb, Span<float> pixels) => _processor.Value.Normalize(rgb, pixels);
+
+    /// <summary>Resizes and crops a picture as the recipe says, for a run that takes bytes (<see cref="PixelFormat.U8"/>) and normalises them
+    /// itself.</summary>
+    /// <param name="image">The picture.</param>
+    /// <param name="rgb">[height, width, 3] of <see cref="InputSizeOf"/>, filled completely.</param>
+    /// <exception cref="ImageFormatException">The recipe cannot be applied to a picture of this size.</exception>
+    /// <exception cref="ArgumentException"><paramref name="rgb"/> is of another length.</exception>
+    public void Preprocess(RgbImage image, Span<byte> rgb) => _processor.Value.Resize(image, rgb);
 
     /// <summary>Embeds a picture file.</summary>
     /// <param name="path">The file.</param>

@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Logging;
 using PixioCuda.Hub;
 using PixioCuda.Imaging;
+using PixioCuda.Weights;
 
 namespace PixioCuda;
 
@@ -22,6 +23,12 @@ public sealed record PixioModelOptions
 
     /// <summary>How many threads the CPU backend uses, the calling one included; null for one on every core that the process may use.</summary>
     public int? Threads { get; init; }
+
+    /// <summary>What the CPU backend keeps weights as: <see cref="DType.F32"/>, or <see cref="DType.BF16"/> for half the memory at nearly the
+    /// speed; null for F32. With BF16, matrices that are stored as BF16 or F16 stay what they are, bit for bit, and give the bits that F32 gives;
+    /// those that are stored as F32 are rounded to nearest BF16, ties to even, which moves outputs by about half a percent. What is computed in is
+    /// float32 either way. A CUDA device keeps weights in its <see cref="Precision"/>, and takes null alone.</summary>
+    public DType? WeightsInMemory { get; init; }
 
     /// <summary>What decodes pictures; null for <see cref="StbImageDecoder"/>.</summary>
     public IImageDecoder? Decoder { get; init; }

@@ -228,12 +228,17 @@ uint64_t DeviceMemory::set_digest_threshold(uint64_t bytes) {
 
 // The sum over all words of word times weight: it does not matter in which pieces the bytes come.
 bool DeviceMemory::add_to_digest(const void* pointer, const unsigned char* bytes, size_t count) {
-    std::lock_guard lock(registry().mutex);
-    Entry& entry = *entry_near(pointer);
-    size_t begin = reinterpret_cast<uintptr_t>(pointer) - entry.allocation.start;
-    if (!add_range(entry.written, begin, begin + count))
-        return false;
-    entry.digested += count;
+    size_t begin;
+    Entry* entry;    // in a map, which does not move it
+    {
+        std::lock_guard lock(registry().mutex);
+        entry = entry_near(pointer);
+        begin = reinterpret_cast<uintptr_t>(pointer) - entry->allocation.start;
+        if (!add_range(entry->written, begin, begin + count))
+            return false;
+        entry->digested += count;
+    }
+    // Outside of the lock, so that the threads of a program digest side by side; zeros, of which sparse files are full, count nothing.
     uint64_t sum = 0;
     size_t i = 0;
     for (; i < count && (begin + i) % 8; i++)
@@ -241,11 +246,13 @@ bool DeviceMemory::add_to_digest(const void* pointer, const unsigned char* bytes
     for (; i + 8 <= count; i += 8) {
         uint64_t word;
         std::memcpy(&word, bytes + i, 8);
-        sum += word * weight((begin + i) / 8);
+        if (word)
+            sum += word * weight((begin + i) / 8);
     }
     for (; i < count; i++)
         sum += (static_cast<uint64_t>(bytes[i]) << 8 * ((begin + i) % 8)) * weight((begin + i) / 8);
-    entry.digest += sum;
+    std::lock_guard lock(registry().mutex);
+    entry->digest += sum;
     return true;
 }
 
