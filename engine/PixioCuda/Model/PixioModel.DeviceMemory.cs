@@ -1,4 +1,5 @@
 using PixioCuda.Cuda;
+using PixioCuda.Diagnostics;
 using PixioCuda.Interop;
 
 namespace PixioCuda;
@@ -70,7 +71,9 @@ public sealed partial class PixioModel
     {
         ArgumentNullException.ThrowIfNull(outputs);
         CheckInput(pixels, outputs.Plan);
-        ((CudaBackend)_backend).Run((CudaExecutable)outputs.Plan.Executable, pixels, outputs, cancellationToken);
+        using (_telemetry.Time(PixioStage.Forward))
+            ((CudaBackend)_backend).Run((CudaExecutable)outputs.Plan.Executable, pixels, outputs, cancellationToken);
+        _telemetry.CountPictures(outputs.Plan.Shape.Batch);
     }
 
     private static void CheckElement<T>()
