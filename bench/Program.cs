@@ -8,6 +8,7 @@ using BenchmarkDotNet.Loggers;
 using BenchmarkDotNet.Reports;
 using BenchmarkDotNet.Running;
 using BenchmarkDotNet.Toolchains.InProcess.Emit;
+using Perfolizer.Horology;
 using PixioCuda.Bench;
 using PixioCuda.Bench.Reporting;
 using PixioCuda.Bench.Suites;
@@ -18,6 +19,8 @@ using PixioCuda.Weights;
 // Without arguments: a short job of every suite and one table. "hub": the rate of downloads beside curl's. "load [PRESET]": loading
 // beside a plain read, and its memory. "hosting [DEVICE]": 64 callers of EmbedAsync beside batches of 64. With other arguments:
 // BenchmarkDotNet's own command line (--filter '*Gemm*', --list flat, ...), with the same columns.
+if (args is ["expected", ..])
+    return ExpectedTimes.Print(args.Length > 1 ? args[1] : "vith16", args.Length > 2 ? [.. args[2].Split(',').Select(int.Parse)] : [1, 8, 64]);
 if (args is ["hub"])
     return HubRate.Run(1_000_000_000);
 if (args is ["hosting"] or ["hosting", _])
@@ -32,7 +35,9 @@ if (args is [LoadRate.MemoryMode, string folder, string type])
 Ceilings ceilings = Ceilings.Measure(Environment.ProcessorCount);
 Console.Error.WriteLine(ceilings);
 
-Job job = (BenchSize.IsSmoke ? Job.Dry : Job.ShortRun).WithToolchain(InProcessEmitToolchain.Instance).WithId("short");
+// Short: a few runs of a tenth of a second each, or of one call where that takes longer.
+Job shortJob = Job.Default.WithWarmupCount(1).WithIterationCount(5).WithIterationTime(TimeInterval.FromMilliseconds(100));
+Job job = (BenchSize.IsSmoke ? Job.Dry : shortJob).WithToolchain(InProcessEmitToolchain.Instance).WithId("short");
 ManualConfig config = ManualConfig.CreateEmpty()
     .AddJob(job)
     .AddDiagnoser(MemoryDiagnoser.Default)

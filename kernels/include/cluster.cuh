@@ -1,6 +1,7 @@
-// Clusters, warpgroups, and kernels that begin before the one in front of them has ended (sm_90).
+// Clusters and warpgroups (sm_90).
 #pragma once
 
+#include "dependencies.cuh"
 #include "device.cuh"
 
 constexpr u32 kWarpgroupSize = 128;
@@ -32,10 +33,3 @@ template <u32 kCount>
 DEVICE void take_registers() {
     PTX(asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(kCount)), emulator_set_max_registers(kCount, true));
 }
-
-/// Waits until the kernel in front of this one has ended and what it wrote is seen. Before that nothing may be touched that another kernel
-/// writes. Every kernel of a chain waits, else the one behind it may outrun the one in front of it.
-DEVICE void wait_for_dependencies() { PTX(asm volatile("griddepcontrol.wait;" ::: "memory"), emulator_dependency_wait()); }
-
-/// The kernel behind this one may begin, once all blocks have come here or ended; it sees nothing of this one for it.
-DEVICE void launch_dependents() { PTX(asm volatile("griddepcontrol.launch_dependents;" ::: "memory"), emulator_launch_dependents()); }

@@ -6,11 +6,14 @@
 
 /// Makes an mbarrier for `arrivals` in each phase; phase 0 begins.
 DEVICE void mbarrier_init(SharedAddress barrier, u32 arrivals) {
-    PTX(asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(arrivals) : "memory"), emulator_mbarrier_init(barrier, arrivals));
+    PTX(asm volatile("mbarrier.init.shared::cta.b64 [%0], %1;" ::"r"(barrier), "r"(arrivals) : "memory"),
+        emulator_mbarrier_init(barrier, arrivals));
 }
 
 /// Tensor copies and other blocks see the mbarriers that this thread has made, once a barrier lies behind this.
-DEVICE void fence_mbarrier_init() { PTX(asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory"), emulator_fence_mbarrier_init()); }
+DEVICE void fence_mbarrier_init() {
+    PTX(asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory"), emulator_fence_mbarrier_init());
+}
 
 DEVICE void mbarrier_arrive(SharedAddress barrier) {
     PTX(asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(barrier) : "memory"), emulator_mbarrier_arrive(barrier));
@@ -38,7 +41,8 @@ DEVICE void mbarrier_arrive_expect_bytes(SharedAddress barrier, u32 bytes) {
 /// Waits until the phase of a parity is over: what those who arrived did before, and the copies that it counted, can be seen then. A fresh
 /// mbarrier's phase of parity 1 is over. Nobody may fall two phases behind.
 DEVICE void mbarrier_wait(SharedAddress barrier, u32 parity) {
-    PTX(asm volatile("{.reg .pred p; TRY_%=: mbarrier.try_wait.parity.shared::cta.b64 p, [%0], %1; @!p bra TRY_%=;}" ::"r"(barrier), "r"(parity) : "memory"),
+    PTX(asm volatile("{.reg .pred p; TRY_%=: mbarrier.try_wait.parity.shared::cta.b64 p, [%0], %1; @!p bra TRY_%=;}"
+                     ::"r"(barrier), "r"(parity) : "memory"),
         emulator_mbarrier_wait(barrier, parity));
 }
 
@@ -66,5 +70,11 @@ struct RingPlace {
     DEVICE_MEMBER void advance() {
         stage = stage + 1 == kStages ? 0 : stage + 1;
         phase ^= stage == 0;
+    }
+
+    /// As `count` times advance().
+    DEVICE_MEMBER void skip(u32 count) {
+        phase ^= (stage + count) / kStages % 2;
+        stage = (stage + count) % kStages;
     }
 };

@@ -28,7 +28,8 @@ DEVICE void tensor_load(SharedAddress destination, const TensorMap& map, i32 x, 
 
 /// As above, into the same place of every block of the cluster with a bit in `ranks`, whose own mbarriers count it.
 DEVICE void tensor_load_multicast(SharedAddress destination, const TensorMap& map, i32 x, i32 y, SharedAddress barrier, u16 ranks) {
-    PTX(asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster [%0], [%1, {%2, %3}], [%4], %5;"
+    PTX(asm volatile("cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes.multicast::cluster "
+                     "[%0], [%1, {%2, %3}], [%4], %5;"
                      ::"r"(destination), "l"(&map), "r"(x), "r"(y), "r"(barrier), "h"(ranks) : "memory"),
         emulator_tensor_load(destination, &map, 2, x, y, 0, barrier, ranks));
 }
@@ -42,7 +43,8 @@ DEVICE void tensor_load(SharedAddress destination, const TensorMap& map, i32 x, 
 
 /// A box in shared memory goes to column x of row y, at any moment until the wait for its group; what lies outside of the tensor does not.
 DEVICE void tensor_store(const TensorMap& map, i32 x, i32 y, SharedAddress source) {
-    PTX(asm volatile("cp.async.bulk.tensor.2d.global.shared::cta.bulk_group [%0, {%1, %2}], [%3];" ::"l"(&map), "r"(x), "r"(y), "r"(source) : "memory"),
+    PTX(asm volatile("cp.async.bulk.tensor.2d.global.shared::cta.bulk_group [%0, {%1, %2}], [%3];"
+                     ::"l"(&map), "r"(x), "r"(y), "r"(source) : "memory"),
         emulator_tensor_store(&map, 2, x, y, 0, source));
 }
 

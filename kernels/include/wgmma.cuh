@@ -29,10 +29,16 @@ DEVICE void wgmma_fence() { PTX(asm volatile("wgmma.fence.sync.aligned;" ::: "me
 /// Ends a group of products.
 DEVICE void wgmma_commit() { PTX(asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"), emulator_wgmma_commit()); }
 
-/// Waits until at most the newest kNewest groups are under way; `sums` are those of earlier ones, which may be touched then.
+/// Waits until at most the newest kNewest groups are under way: operands in shared memory of earlier ones may be overwritten.
+template <u32 kNewest>
+DEVICE void wgmma_wait() {
+    PTX(asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(kNewest) : "memory"), emulator_wgmma_wait(kNewest));
+}
+
+/// As above; `sums` are those of earlier ones, which may be touched then.
 template <u32 kNewest, u32 kCount>
 DEVICE void wgmma_wait([[maybe_unused]] float (&sums)[kCount]) {
-    PTX(asm volatile("wgmma.wait_group.sync.aligned %0;" ::"n"(kNewest) : "memory"), emulator_wgmma_wait(kNewest));
+    wgmma_wait<kNewest>();
     // The compiler must not move what reads them in front of the wait.
     UNROLL for (u32 i = 0; i < kCount; i++) PTX(asm volatile("" : "+f"(sums[i])::"memory"), (void)0);
 }
@@ -63,8 +69,8 @@ DEVICE void emulated_wgmma(float* sums, const u32* a, u64 a_descriptor, u64 b, b
                      : WGMMA_SUMS_##N : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b_matrix), "r"(scales), "n"(kBMajor));
 #endif
 
-/// sums (+)= A B for 64 x 16 of A and 16 x kColumns of B in shared memory, at any moment until the wait for the group. Element 4 j + 2 h + e of
-/// lane l of warp w is row 16 w + l / 4 + 8 h, column 8 j + 2 (l % 4) + e. Sums that are not accumulated begin at 0, but have to be
+/// sums (+)= A B for 64 x 16 of A and 16 x kColumns of B in shared memory, at any moment until the wait for the group. Element
+/// 4 j + 2 h + e of lane l of warp w is row 16 w + l / 4 + 8 h, column 8 j + 2 (l % 4) + e. Sums that are not accumulated begin at 0, but have to be
 /// initialised all the same: else the compiler lets products wait for each other. All 128 threads.
 template <u32 kColumns, typename T, bool kAMnMajor = false, bool kBMnMajor = false>
 DEVICE void wgmma_shared(float (&sums)[kColumns / 2], u64 a_matrix, u64 b_matrix, bool accumulate) {
@@ -79,7 +85,8 @@ DEVICE void wgmma_shared(float (&sums)[kColumns / 2], u64 a_matrix, u64 b_matrix
 }
 
 /// As wgmma_shared, with A in registers, which stay as they are until the wait: register r of lane l of warp w holds row
-/// 16 w + l / 4 + 8 (r % 2), columns 2 (l % 4) + 8 (r / 2) + {0, 1}. So a lane's sums of 16 columns, packed in pairs, are the A of a product behind.
+/// 16 w + l / 4 + 8 (r % 2), columns 2 (l % 4) + 8 (r / 2) + {0, 1}. So a lane's sums of 16 columns, packed in pairs, are the A of a
+/// product behind.
 template <u32 kColumns, typename T, bool kBMnMajor = false>
 DEVICE void wgmma_registers(float (&sums)[kColumns / 2], const u32 (&a)[4], u64 b_matrix, bool accumulate) {
     static_assert(kColumns >= 8 && kColumns <= 256 && kColumns % 8 == 0 && sizeof(T) == 2);

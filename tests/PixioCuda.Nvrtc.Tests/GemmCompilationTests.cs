@@ -22,13 +22,17 @@ public sealed class GemmCompilationTests
             _ => (DeviceLimits.H200, GpuArchitecture.Sm90A),
         };
         ConcurrentBag<string> faults = [];
-        GemmConfig[] configs = [.. Shapes().Select(shape => GemmKernel.SelectConfig(shape, limits)).Distinct()];
+        // On sm_90a all that could be chosen, too.
+        GemmConfig[] configs = [.. Shapes().Select(shape => GemmKernel.SelectConfig(shape, limits))
+            .Concat(Shapes().SelectMany(shape => WarpgroupGemmTiles.Allows(shape, limits) ? WarpgroupGemmTiles.Candidates(shape, limits) : [])
+                .Select(estimate => estimate.Config))
+            .Distinct()];
         Parallel.ForEach(configs, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount }, config =>
         {
             KernelResources used = compiler.Compile(config.Source, architecture).Resources;
             if (used.Registers > config.RegisterBudget || used.StackBytes + used.SpillStoreBytes + used.StaticSharedBytes > 0 || used.Advisories.Count > 0)
                 faults.Add($"{config.Source.Title}: budget {config.RegisterBudget}, used {used}");
-            string ptx = compiler.CompilePtx(config.Source, GpuArchitecture.Sm80).Text;
+            string ptx = compiler.CompilePtx(config.Source, architecture).Text;
             foreach (string instruction in config.RequiredInstructions.Where(instruction => !ptx.Contains(instruction, StringComparison.Ordinal)))
                 faults.Add($"{config.Source.Title}: no {instruction}");
         });
@@ -45,6 +49,9 @@ public sealed class GemmCompilationTests
                 yield return shape;
         }
 
+        // The residual stream as it is: float32.
+        foreach (GemmShape shape in GemmShapes.Encoder(64 * 264, 1280, 5120, ElementType.F16, ElementType.F32))
+            yield return shape;
         foreach (GemmShape shape in GemmShapes.Encoder(264, 1280, 5120, ElementType.F32, ElementType.F32))
             yield return shape;
         yield return new GemmShape(64 * 264, 1280, 1280, ElementType.F16, ElementType.F32, GemmEpilogue.BiasResidual, ElementType.F32)

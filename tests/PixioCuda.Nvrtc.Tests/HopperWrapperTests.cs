@@ -56,7 +56,8 @@ public sealed class HopperWrapperTests
                     SharedAddress from = tiles + place.stage * 32768;
                     wgmma_fence();
                     UNROLL for (u32 step = 0; step < 4; step++) {
-                        wgmma_shared<128, bf16>(sums, matrix_descriptor<Swizzle::k128>(from + threadIdx.x / 128 * 8192 + 32 * step, 0, 1024),
+                        SharedAddress a = from + threadIdx.x / 128 * 8192 + 32 * step;
+                        wgmma_shared<128, bf16>(sums, matrix_descriptor<Swizzle::k128>(a, 0, 1024),
                             matrix_descriptor<Swizzle::k128>(from + 16384 + 32 * step, 0, 1024), slice > 0 || step > 0);
                     }
                     wgmma_commit();
@@ -153,7 +154,8 @@ public sealed class HopperWrapperTests
     {
         KernelInclude[] headers = [.. new[]
         {
-            "cluster.cuh", "convert.cuh", "device.cuh", "mbarrier.cuh", "memory.cuh", "sync.cuh", "tensor_copy.cuh", "wgmma.cuh", "wgmma_shapes.cuh",
+            "cluster.cuh", "convert.cuh", "dependencies.cuh", "device.cuh", "mbarrier.cuh", "memory.cuh", "sync.cuh", "tensor_copy.cuh",
+            "wgmma.cuh", "wgmma_shapes.cuh",
         }.Select(name => new KernelInclude(name, KernelText.Read(name)))];
         return new KernelSource("probe.cu", text, headers, [], "probe", 384);
     }

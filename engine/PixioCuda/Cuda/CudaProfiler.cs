@@ -104,7 +104,7 @@ internal sealed class CudaProfiler : IDisposable
                 int before = launches.Count;
                 _stream.LaunchObserver = (kernel, config) => launches.Add(new CudaLaunch(
                     step.Name, step.Kernel, config.Grid, config.Block, config.SharedBytes, kernel.Attributes.Registers, step.Work,
-                    step.UsesTensorCores));
+                    step.UsesTensorCores, step.Product));
                 step.Launch(_stream, Memory);
                 if (launches.Count != before + 1)
                     throw new InvalidOperationException($"The step {step.Name} is {launches.Count - before} launches; each has to be one.");

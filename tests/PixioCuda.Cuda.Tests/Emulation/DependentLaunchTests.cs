@@ -48,7 +48,8 @@ public sealed class DependentLaunchTests
     [InlineData(false, "add_one_at_once")]
     [InlineData(true, "add_one_at_once")]
     public void Reading_too_early_is_found(bool captured, string entry)
-        => HopperSnippet.AssertCaught(Text, snippet => Run(snippet, captured, "add_one_waiting", entry), "may not have ended yet (griddepcontrol.wait)");
+        => HopperSnippet.AssertCaught(
+            Text, snippet => Run(snippet, captured, "add_one_waiting", entry), "may not have ended yet (griddepcontrol.wait)");
 
     [Fact]
     public void A_kernel_that_does_not_wait_lets_its_successor_outrun_its_predecessor()
@@ -80,8 +81,8 @@ public sealed class DependentLaunchTests
         Assert.Equal([.. Enumerable.Range(2, 128).Select(i => (uint)i)], snippet.Words(256)[128..]);
     }
 
-    /// <summary>Each kernel reads what the one before it wrote: the input's words, then by turns the output's first and second half. The last one
-    /// writes the first.</summary>
+    /// <summary>Each kernel reads what the one before it wrote: the input's words, then by turns the output's first and second half. The last
+    /// one writes the first.</summary>
     private static void Run(HopperSnippet snippet, bool captured, params string[] entries)
     {
         if (!captured)

@@ -78,7 +78,8 @@ public sealed class HopperFaultTests
             fence_proxy_async();
             block_sync();
             float sums[32];
-            u32 fragments[2][4] = {{0x3F803F80u, 0x3F803F80u, 0x3F803F80u, 0x3F803F80u}, {0x40004000u, 0x40004000u, 0x40004000u, 0x40004000u}};
+            u32 fragments[2][4];
+            for (u32 r = 0; r < 4; r++) fragments[0][r] = 0x3F803F80u, fragments[1][r] = 0x40004000u;
             wgmma_fence();
             wgmma_registers<64, bf16>(sums, fragments[0], matrix_descriptor<Swizzle::k128>(b, 0, 1024), false);
             wgmma_commit();
@@ -239,9 +240,10 @@ public sealed class HopperFaultTests
                 block_sync();
                 float sums[4], others[4];
                 wgmma_fence();
-                wgmma_shared<8, bf16>(sums, matrix_descriptor<Swizzle::k128>(tile, 0, 1024), matrix_descriptor<Swizzle::k128>(tile, 0, 1024), false);
+                u64 matrix = matrix_descriptor<Swizzle::k128>(tile, 0, 1024);
+                wgmma_shared<8, bf16>(sums, matrix, matrix, false);
                 wgmma_commit();
-                wgmma_shared<8, bf16>(others, matrix_descriptor<Swizzle::k128>(tile, 0, 1024), matrix_descriptor<Swizzle::k128>(tile, 0, 1024), false);
+                wgmma_shared<8, bf16>(others, matrix, matrix, false);
                 wgmma_commit();
                 args.output[threadIdx.x] = as_bits(sums[0]);
                 wgmma_wait<1>(sums);

@@ -69,17 +69,19 @@ internal sealed class HopperSnippet : IDisposable
 
     /// <summary>A matrix of float32 words with rows of <paramref name="columns"/>, or of as many halves.</summary>
     public TensorMap Map(
-        DeviceMemory<uint> memory, TensorMapType type, int columns, int rows, int boxColumns, int boxRows, TensorMapSwizzle swizzle = TensorMapSwizzle.None)
+        DeviceMemory<uint> memory, TensorMapType type, int columns, int rows, int boxColumns, int boxRows,
+        TensorMapSwizzle swizzle = TensorMapSwizzle.None)
         => Device.EncodeTensorMap(
-            new TensorMapSpec(type, memory.Pointer.Address, [columns, rows], [(long)columns * (type == TensorMapType.Float32 ? 4 : 2)], [boxColumns, boxRows])
+            new TensorMapSpec(
+                type, memory.Pointer.Address, [columns, rows], [(long)columns * (type == TensorMapType.Float32 ? 4 : 2)], [boxColumns, boxRows])
             {
                 Swizzle = swizzle,
             });
 
     /// <summary>Puts a kernel on the stream.</summary>
     public void Launch(
-        string entry, int threads = 128, int blocks = 1, int cluster = 1, int sharedBytes = 65536, uint count = 0, bool programmatic = false,
-        DevicePointer<uint>? input = null, DevicePointer<uint>? output = null)
+        string entry, int threads = 128, int blocks = 1, int cluster = 1, int sharedBytes = 65536, uint count = 0,
+        bool programmatic = false, DevicePointer<uint>? input = null, DevicePointer<uint>? output = null)
     {
         HopperArgs args = new()
         {

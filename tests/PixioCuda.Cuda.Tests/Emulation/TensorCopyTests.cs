@@ -3,7 +3,8 @@ using Xunit;
 
 namespace PixioCuda.Cuda.Tests;
 
-/// <summary>Tensor copies: swizzles by the tables of the PTX manual (5.5.7), what lies outside of the tensor, three dimensions, multicast.</summary>
+/// <summary>Tensor copies: swizzles by the tables of the PTX manual (5.5.7), what lies outside of the tensor, three dimensions,
+/// multicast.</summary>
 public sealed class TensorCopyTests
 {
     private const int Seeds = 8;
@@ -11,7 +12,8 @@ public sealed class TensorCopyTests
     private const string Text = """
         // One box to shared memory, as it lies there to the output. The origin is packed in count: x, y, z as signed bytes.
         DEVICE void copy_out(const HopperArgs& args, unsigned char* smem, u32 words) {
-            for (u32 i = threadIdx.x; i < words; i += blockDim.x) args.output[blockIdx.x * words + i] = load_shared4(shared_address(smem) + 4 * i);
+            for (u32 i = threadIdx.x; i < words; i += blockDim.x)
+                args.output[blockIdx.x * words + i] = load_shared4(shared_address(smem) + 4 * i);
         }
         DEVICE SharedAddress make_barrier(unsigned char* smem) {
             SharedAddress barrier = shared_address(smem) + 32768;
@@ -39,7 +41,8 @@ public sealed class TensorCopyTests
             SharedAddress barrier = make_barrier(smem);
             if (threadIdx.x == 0) {
                 // The copy may be faster than what announces it.
-                tensor_load(shared_address(smem), args.load, coordinate(args.count, 0), coordinate(args.count, 1), coordinate(args.count, 2), barrier);
+                i32 x = coordinate(args.count, 0), y = coordinate(args.count, 1), z = coordinate(args.count, 2);
+                tensor_load(shared_address(smem), args.load, x, y, z, barrier);
                 mbarrier_arrive_expect_bytes(barrier, BOX_BYTES);
             }
             while (!mbarrier_try_wait(barrier, 0)) {}
@@ -54,7 +57,8 @@ public sealed class TensorCopyTests
                 tensor_load(shared_address(smem), args.load, 0, 0, barrier);
             }
             mbarrier_wait(barrier, 0);
-            for (u32 i = threadIdx.x; i < BOX_BYTES / 4; i += blockDim.x) store_shared4(copy + 4 * i, load_shared4(shared_address(smem) + 4 * i));
+            for (u32 i = threadIdx.x; i < BOX_BYTES / 4; i += blockDim.x)
+                store_shared4(copy + 4 * i, load_shared4(shared_address(smem) + 4 * i));
             fence_proxy_async();
             block_sync();
             if (threadIdx.x == 32) {
@@ -117,7 +121,8 @@ public sealed class TensorCopyTests
                 {
                     int inX = x + column, inY = y + row;
                     bool inside = inX is >= 0 and < Columns && inY is >= 0 and < Rows;
-                    Assert.Equal(inside ? (inY * Columns) + inX : 0, box[(row * boxColumns) + (8 * Chunk(swizzle, row, column / 8)) + (column % 8)]);
+                    ushort actual = box[(row * boxColumns) + (8 * Chunk(swizzle, row, column / 8)) + (column % 8)];
+                    Assert.Equal(inside ? (inY * Columns) + inX : 0, actual);
                 }
             }
         }
@@ -152,11 +157,12 @@ public sealed class TensorCopyTests
     public void A_store_takes_the_swizzle_back_and_drops_what_lies_outside(int swizzle)
     {
         const int Columns = 72, Rows = 20, BoxRows = 16, X = 24, Y = 8;
+        var pattern = (TensorMapSwizzle)swizzle;
         int boxColumns = swizzle == 0 ? 64 : 8 << swizzle, boxBytes = boxColumns * 2 * BoxRows;
         using HopperSnippet snippet = new(Defined(boxBytes));
         snippet.Device.Upload(snippet.Input, (ReadOnlySpan<uint>)Halves());
-        snippet.LoadMap = snippet.Map(snippet.Input, TensorMapType.BFloat16, boxColumns, BoxRows, boxColumns, BoxRows, (TensorMapSwizzle)swizzle);
-        snippet.StoreMap = snippet.Map(snippet.Output, TensorMapType.BFloat16, Columns, Rows, boxColumns, BoxRows, (TensorMapSwizzle)swizzle);
+        snippet.LoadMap = snippet.Map(snippet.Input, TensorMapType.BFloat16, boxColumns, BoxRows, boxColumns, BoxRows, pattern);
+        snippet.StoreMap = snippet.Map(snippet.Output, TensorMapType.BFloat16, Columns, Rows, boxColumns, BoxRows, pattern);
         for (ulong seed = 1; seed <= Seeds; seed++)
         {
             Emulator.SetSeed(seed);
@@ -203,7 +209,8 @@ public sealed class TensorCopyTests
 
     private static uint Packed(int x, int y, int z) => (byte)x | ((uint)(byte)y << 8) | ((uint)(byte)z << 16);
 
-    private static uint[] Halves() => [.. Enumerable.Range(0, HopperSnippet.WordCount).Select(i => (uint)(ushort)(2 * i) | ((uint)(ushort)((2 * i) + 1) << 16))];
+    private static uint[] Halves()
+        => [.. Enumerable.Range(0, HopperSnippet.WordCount).Select(i => (uint)(ushort)(2 * i) | ((uint)(ushort)((2 * i) + 1) << 16))];
 
     private static ushort[] HalvesOf(uint[] words) => [.. words.SelectMany(word => new[] { (ushort)word, (ushort)(word >> 16) })];
 }

@@ -56,10 +56,12 @@ public sealed class WarpgroupProductTests
     [InlineData("BF16", 80, 0, 128, true, false)]
     [InlineData("F16", 96, 0, -32, true, true)]
     [InlineData("BF16", 64, 0, -128, true, true)]
-    public void The_sums_are_those_of_the_definition(string element, int columns, int aSwizzle, int bSwizzle, bool aInRegisters, bool accumulate)
+    public void The_sums_are_those_of_the_definition(
+        string element, int columns, int aSwizzle, int bSwizzle, bool aInRegisters, bool accumulate)
     {
         ElementType type = Enum.Parse<ElementType>(element);
-        float[] a = Numbers.Rounded(Numbers.Normal("a", Rows * Depth), type), b = Numbers.Rounded(Numbers.Normal("b", columns * Depth), type);
+        float[] a = Numbers.Rounded(Numbers.Normal("a", Rows * Depth), type);
+        float[] b = Numbers.Rounded(Numbers.Normal("b", columns * Depth), type);
         Layout aLayout = new(aSwizzle, Rows), bLayout = new(bSwizzle, columns);
         byte[] bytes = new byte[65536];
         Place(bytes, 0, a, Rows, type, aInRegisters ? (row, k) => (128 * row) + (2 * k) : aLayout.Address);
@@ -78,7 +80,8 @@ public sealed class WarpgroupProductTests
             {
                 for (int i = 0; i < columns / 2; i++)
                 {
-                    int lane = thread % 32, row = (16 * (thread / 32)) + (lane / 4) + (8 * (i / 2 % 2)), column = (8 * (i / 4)) + (2 * (lane % 4)) + (i % 2);
+                    int lane = thread % 32, column = (8 * (i / 4)) + (2 * (lane % 4)) + (i % 2);
+                    int row = (16 * (thread / 32)) + (lane / 4) + (8 * (i / 2 % 2));
                     double exact = accumulate ? i : 0, magnitude = exact;
                     for (int k = 0; k < Depth; k++)
                     {
@@ -109,7 +112,8 @@ public sealed class WarpgroupProductTests
     {
         (string, string)[] defines =
         [
-            ("ELEMENT", type == ElementType.BF16 ? "bf16" : "f16"), ("COLUMNS", $"{columns}"), ("A_IN_REGISTERS", aInRegisters ? "true" : "false"),
+            ("ELEMENT", type == ElementType.BF16 ? "bf16" : "f16"), ("COLUMNS", $"{columns}"),
+            ("A_IN_REGISTERS", aInRegisters ? "true" : "false"),
             ("ACCUMULATE", accumulate ? "true" : "false"), .. a.Defines("A"), .. b.Defines("B"),
         ];
         return string.Concat(defines.Select(define => $"#define {define.Item1} {define.Item2}\n")) + Text;

@@ -116,8 +116,8 @@ struct Block {
 struct Cluster {
     std::vector<Block*> blocks;    // by rank
     unsigned alive = 0;            // threads
-    // The clocks of every thread, and of what works beside them: for each block one column for tensor copies into its shared memory, and one
-    // for the products of each warp.
+    // The clocks of every thread, and of what works beside them: for each block one column for tensor copies into its shared memory, and
+    // one for the products of each warp.
     VectorClocks clocks;
     unsigned arrived = 0;          // at barrier.cluster
     std::vector<uint32_t> arrivals_known, known;
@@ -135,7 +135,9 @@ inline const uint32_t* known_of(const Thread& thread, const Block& block);
 
 inline VectorClocks& clocks_of(const Thread& thread) { return thread.block->cluster->clocks; }
 inline uint32_t Thread::clock() const { return clocks_of(*this).own(clock_index); }
-inline const uint32_t* known_of(const Thread& thread, const Block& block) { return clocks_of(thread).of(thread.clock_index) + block.clock_base; }
+inline const uint32_t* known_of(const Thread& thread, const Block& block) {
+    return clocks_of(thread).of(thread.clock_index) + block.clock_base;
+}
 inline Thread& Warp::thread(unsigned lane) const { return threads[lane]; }
 
 /// A kernel as the driver hands it over.

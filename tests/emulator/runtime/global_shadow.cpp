@@ -86,8 +86,8 @@ unsigned current_thread_launch() { return current_thread()->block->launch->numbe
 [[noreturn]] void fail_race(const char* what, const void* pointer, const char* did, AccessRecord other) {
     std::string near = DeviceMemory::describe(pointer);
     if (launch_of(other) != current_thread_launch())
-        fail(kLaunchFailed, "%s global memory at %p, which a kernel in front of it %s that may not have ended yet (griddepcontrol.wait)%s", what,
-            pointer, did, near.c_str());
+        fail(kLaunchFailed, "%s global memory at %p, which a kernel in front of it %s that may not have ended yet (griddepcontrol.wait)%s",
+            what, pointer, did, near.c_str());
     if (thread_of(other) == kAtomic)
         fail(kLaunchFailed, "%s global memory at %p, which others change atomically in the same launch%s", what, pointer, near.c_str());
     if (block_of(other) == kSeveralBlocks)

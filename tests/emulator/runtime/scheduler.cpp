@@ -85,8 +85,8 @@ void finish_block(const Block& block) {
         fail(kLaunchFailed, "ends while tensor loads into its block's shared memory are under way");
     for (const auto& [offset, barrier] : block.mbarriers)
         if (barrier.bytes)
-            fail(kLaunchFailed, "ends with the mbarrier at %u, which has %lld bytes %s", offset, static_cast<long long>(std::abs(barrier.bytes)),
-                barrier.bytes > 0 ? "to come" : "that nobody expected");
+            fail(kLaunchFailed, "ends with the mbarrier at %u, which has %lld bytes %s", offset,
+                static_cast<long long>(std::abs(barrier.bytes)), barrier.bytes > 0 ? "to come" : "that nobody expected");
     WarpProducts::finish(block);
 }
 
@@ -115,7 +115,8 @@ void run_thread(void* argument) {
 /// The blocks that are resident: whole clusters, whose memory is used again.
 class ClusterSlots {
   public:
-    explicit ClusterSlots(Launch& launch) : launch_(launch), threads_(launch.request.block.x * launch.request.block.y * launch.request.block.z) {}
+    explicit ClusterSlots(Launch& launch)
+        : launch_(launch), threads_(launch.request.block.x * launch.request.block.y * launch.request.block.z) {}
 
     /// Makes the next cluster of the grid resident.
     void start(unsigned number, std::vector<Block*>& resident) {
@@ -259,8 +260,10 @@ void report_deadlock(Launch& launch, const std::vector<Block*>& resident) {
                     block->number, thread.index, what, id, barrier.arrived, barrier.expected);
             } else if (what == kMBarrierWait) {
                 const MBarrier& barrier = block->mbarriers.at(id);
-                std::snprintf(line, sizeof line, " block %u from thread %u on waits for the mbarrier at %u, in whose phase %u %u of %u have still to come, and %lld bytes;",
-                    block->number, thread.index, id, barrier.phase, barrier.pending, barrier.expected, static_cast<long long>(barrier.bytes));
+                std::snprintf(line, sizeof line,
+                    " block %u from thread %u on waits for the mbarrier at %u, in whose phase %u %u of %u have still to come, and %lld bytes;",
+                    block->number, thread.index, id, barrier.phase, barrier.pending, barrier.expected,
+                    static_cast<long long>(barrier.bytes));
             } else {
                 std::snprintf(line, sizeof line, " block %u from thread %u on %s%s;", block->number, thread.index, thread.exited ? ""
                     : "waits for ", what);
@@ -333,7 +336,8 @@ LaunchResult run_launch(const LaunchRequest& request) {
     unsigned cluster = request.cluster.x * request.cluster.y * request.cluster.z;
     unsigned threads = request.block.x * request.block.y * request.block.z * cluster;
     uint64_t clusters = static_cast<uint64_t>(request.grid.x) * request.grid.y * request.grid.z / cluster;
-    unsigned resident_limit = std::clamp(1 + launch.random.below(kMaxResidentBlocks), 1u, std::max(1u, kMaxResidentThreads / threads)) * cluster;
+    unsigned resident_limit = std::clamp(1 + launch.random.below(kMaxResidentBlocks), 1u, std::max(1u, kMaxResidentThreads / threads));
+    resident_limit *= cluster;
     // Clusters start in an order of their own: a stride that shares no factor with their number visits each once.
     uint64_t stride = 1 + launch.random.below(static_cast<uint32_t>(std::min<uint64_t>(clusters, 1000)));
     while (std::gcd(stride, clusters) != 1)

@@ -310,19 +310,20 @@ inline void SharedShadow::check_proxy(const Thread& thread, WriteRecord write, u
     unsigned writer = write & ((1u << kWriterBits) - 1);
     if (writer < block_->threads.size()
         && !block_->threads[writer].fences.proxy.covers(write >> kWriterBits, known_of(thread, *block_)[writer])) [[unlikely]]
-        fail(kLaunchFailed, "%s shared memory at %u by the asynchronous proxy, which thread %u wrote with no fence.proxy.async behind it", what,
-            offset, writer);
+        fail(kLaunchFailed, "%s shared memory at %u by the asynchronous proxy, which thread %u wrote with no fence.proxy.async behind it",
+            what, offset, writer);
 }
 
 /// No read by the asynchronous proxy may still be under way.
 void SharedShadow::check_async_reads(const Thread& thread, unsigned line, const char* what) const {
     if (store_reads_[line])
-        fail(kLaunchFailed, "%s shared memory at %u, from which a tensor store may still read (no wait for its group)", what, line * kLineBytes);
+        fail(kLaunchFailed, "%s shared memory at %u, from which a tensor store may still read (no wait for its group)", what,
+            line * kLineBytes);
     for (unsigned rest = async_readers_[line]; rest; rest &= rest - 1) {
         unsigned warp = __builtin_ctz(rest);
         if (known_of(thread, *block_)[product_column(*block_, warp)] < product_reads_[warp][line])
-            fail(kLaunchFailed, "%s shared memory at %u, which a product of warp %u may still read (no wait for it, or no barrier behind the wait)",
-                what, line * kLineBytes, warp);
+            fail(kLaunchFailed,
+                "%s shared memory at %u, which a product of warp %u may still read (no wait for it, or no barrier behind the wait)", what, line * kLineBytes, warp);
     }
 }
 

@@ -31,8 +31,8 @@ class SharedShadow {
     /// A tensor copy has landed: who knows of that moment of the block's column for them may read.
     void end_tensor_copy(uint32_t moment, unsigned offset, unsigned bytes);
 
-    /// A read of a line by the asynchronous proxy for a thread, by a product of its warp; `moment` is that of the warp's column at which it has
-    /// ended.
+    /// A read of a line by the asynchronous proxy for a thread, by a product of its warp; `moment` is that of the warp's column at which it
+    /// has ended.
     void read_product(const Thread& thread, unsigned offset, uint32_t moment);
     /// From its issue to the wait for its group, a tensor store reads a line.
     void begin_store(const Thread& thread, unsigned offset);

@@ -21,7 +21,8 @@ const EncodedTensorMap& find_map(Thread& thread, const void* pointer, const char
     if (map.magic != EncodedTensorMap::kMagic)
         fail(kIllegalInstruction, "executes %s with a tensor map that cuTensorMapEncodeTiled did not make", what);
     if (map.swizzle && map.row_bytes() != 16u << map.swizzle)
-        fail(kIllegalInstruction, "executes %s whose box has rows of %u bytes, which do not fill the swizzle's span", what, map.row_bytes());
+        fail(kIllegalInstruction, "executes %s whose box has rows of %u bytes, which do not fill the swizzle's span", what,
+            map.row_bytes());
     return map;
 }
 
@@ -148,7 +149,8 @@ void TensorCopies::write(const Load& load) {
             block->shared_shadow.end_tensor_copy(moment, line, kLine);
         });
         // The whole box counts, with what lies outside of the tensor.
-        complete_bytes(*block, load.barrier_offset, static_cast<unsigned>(load.box.data.size()), block->clock_base + async_write_column(*block), moment);
+        auto bytes = static_cast<unsigned>(load.box.data.size());
+        complete_bytes(*block, load.barrier_offset, bytes, block->clock_base + async_write_column(*block), moment);
     }
 }
 

@@ -26,14 +26,15 @@ void for_each_chunk(const MatrixOperand& matrix, const Block& block, unsigned fi
 MatrixOperand decode(uint64_t descriptor, bool mn_major, const char* name) {
     MatrixOperand matrix;
     if (!MatrixOperand::decode(descriptor, mn_major, matrix))
-        fail(kIllegalInstruction, "executes wgmma whose descriptor of %s, %016llx, has a field that is none, or a tile off its swizzle's pattern", name,
-            static_cast<unsigned long long>(descriptor));
+        fail(kIllegalInstruction, "executes wgmma whose descriptor of %s, %016llx, has a field that is none, or a tile off its swizzle's pattern",
+            name, static_cast<unsigned long long>(descriptor));
     return matrix;
 }
 
 /// Widens a matrix, [K][elements] or [elements][K].
 template <typename Format>
-void load_matrix(const MatrixOperand& matrix, const Block& block, unsigned first_mn, unsigned count, float* to, unsigned mn_pitch, unsigned k_pitch) {
+void load_matrix(const MatrixOperand& matrix, const Block& block, unsigned first_mn, unsigned count, float* to, unsigned mn_pitch,
+    unsigned k_pitch) {
     for_each_chunk(matrix, block, first_mn, count, [&](unsigned mn, unsigned k, unsigned offset) {
         uint16_t elements[8];
         std::memcpy(elements, block.shared + offset, sizeof elements);
@@ -98,7 +99,8 @@ void WarpProducts::check_operands(const Warp& warp, const EmulatedWgmma* const (
         fail(kIllegalInstruction, "executes wgmma in a block of %zu warps, which are no warpgroups of 4", warp.block->warps.size());
     for (unsigned lane = 0; lane < kWarpSize; lane++) {
         const EmulatedWgmma& one = *operands[lane];
-        if (one.b_descriptor != first.b_descriptor || (!one.a && one.a_descriptor != first.a_descriptor) || one.accumulates != first.accumulates)
+        if (one.b_descriptor != first.b_descriptor || (!one.a && one.a_descriptor != first.a_descriptor)
+            || one.accumulates != first.accumulates)
             fail(kIllegalInstruction, "executes wgmma in which lane %u has another descriptor or scale than lane 0", lane);
         const Thread& thread = warp.thread(lane);
         if (thread.warpgroup.committed != warp.thread(0).warpgroup.committed)
@@ -208,8 +210,8 @@ void WarpProducts::finish(const Block& block) {
     for (const Warp& warp : block.warps) {
         size_t expected = block.warps[warp.index / kWarpsOfGroup * kWarpsOfGroup].products.log_.size();
         if (warp.products.issued_ != expected)
-            fail(kIllegalInstruction, "ends with %u wgmma instructions by warp %u, of which its warpgroup executed %zu", warp.products.issued_,
-                warp.index, expected);
+            fail(kIllegalInstruction, "ends with %u wgmma instructions by warp %u, of which its warpgroup executed %zu",
+                warp.products.issued_, warp.index, expected);
     }
 }
 
