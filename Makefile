@@ -4,7 +4,7 @@ CLI := engine/PixioCuda.Cli/bin/$(CONFIGURATION)/net10.0/pixio
 SAMPLE := tests/data/images/cat.png
 MODEL ?= random:vitb16
 
-.PHONY: build run test test-fast fuzz mutate soak pack bench bench-hub bench-load bench-peers format lint clean
+.PHONY: build run test test-fast fuzz mutate soak pack bench bench-hub bench-load bench-peers bundle bundle-smoke format lint clean
 
 # Leaves the command at bin/pixio.
 build:
@@ -66,6 +66,14 @@ bench-peers:
 	dotnet build bench/peers -c $(CONFIGURATION) -v quiet -nologo
 	dotnet bench/peers/bin/$(CONFIGURATION)/net10.0/PixioCuda.Peers.dll $(PEERS)
 
+# One archive for a GPU host without .NET or network; docs/hardware/README.md says how it is run there.
+bundle: build
+	bench/bundle/bundle.sh artifacts/pixio-bundle.tar.xz
+
+# Makes it and runs all of it that needs no GPU, on the emulated driver: a few minutes.
+bundle-smoke: bundle
+	bench/bundle/smoke.sh artifacts/pixio-bundle.tar.xz
+
 format:
 	dotnet format PixioCuda.sln --no-restore
 
@@ -74,5 +82,5 @@ lint: build
 	dotnet format PixioCuda.sln --no-restore --verify-no-changes
 
 clean:
-	rm -rf bin out BenchmarkDotNet.Artifacts
+	rm -rf bin out artifacts BenchmarkDotNet.Artifacts
 	find engine interop kernels bench tests -type d \( -name bin -o -name obj \) -prune -exec rm -rf {} +

@@ -119,7 +119,8 @@ internal sealed class EmbedJob(JobSettings settings, FeatureFormat format, UnitP
         {
             return write(run);
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        // The last is what .NET makes of a file that is longer than the system or a limit allows.
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or ArgumentOutOfRangeException)
         {
             throw new FailedException(
                 $"The outputs of {run.Unit.Name} cannot be written into '{settings.Folder}': {Sentences.Of(exception)} "

@@ -4,6 +4,7 @@ using Xunit;
 namespace PixioCuda.Cuda.Tests;
 
 /// <summary>The benchmarks of the kernels and of a model, on the emulated device: every suite sets itself up, finds its result right, and runs.</summary>
+[Trait(Emulator.Category, Emulator.Only)]
 public sealed class CudaBenchTests
 {
     [Fact]
