@@ -10,7 +10,7 @@ namespace PixioCuda.Bench;
 internal static class HostingRate
 {
     private const int CallerCount = 64;
-    private const int PicturesEach = 4;
+    private const int PicturesEach = 2;
     private const int Rounds = 7;
 
     /// <summary>Measures and prints.</summary>

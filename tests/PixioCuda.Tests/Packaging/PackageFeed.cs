@@ -17,6 +17,12 @@ public sealed class PackageFeed : IDisposable
 
     public PackageFeed()
     {
+        if (!File.Exists(Path.Combine(Repository, "PixioCuda.sln")))
+        {
+            _whyMissing = "Packages are made from the repository, and this is not one.";
+            return;
+        }
+
         try
         {
             Run(Repository, "--version");
