@@ -22,9 +22,9 @@ run: build
 test: build
 	@tests/run.sh
 
-# Without the full-width models: half a minute instead of a few.
+# Without the full-width models, the soak and published hosts: half a minute instead of a few.
 test-fast: build
-	@tests/run.sh -trait- "Category=Full width"
+	@tests/run.sh -trait- "Category=Full width" -trait- "Category=Soak" -trait- "Category=Publish"
 
 # Every parser of foreign bytes against 100,000 damaged files (make test: 5,000); a few minutes.
 fuzz: build

@@ -19,6 +19,7 @@ using PixioCuda.Weights;
 
 // Without arguments: a short job of every suite and one table. With one of these words:
 //   hub                        the rate of downloads beside curl's
+//   hosting [DEVICE]           64 callers of EmbedAsync with a picture each, beside batches of 64
 //   load [PRESET]              loading beside a plain read, and its memory
 //   expected [PRESET [N,N]]    what each launch of a forward pass should take on an H200
 //   tiles [PRESET [N,N]]       every configuration of the products on a device of compute capability 9.0, beside what was expected
@@ -30,6 +31,8 @@ switch (args)
 {
     case ["hub"]:
         return HubRate.Run(1_000_000_000);
+    case ["hosting"] or ["hosting", _]:
+        return await HostingRate.RunAsync(args.Length > 1 ? args[1] : "cpu");
     case ["expected", ..]:
         return ExpectedTimes.Print(args.Length > 1 ? args[1] : "vith16", args.Length > 2 ? [.. args[2].Split(',').Select(int.Parse)] : [1, 8, 64]);
     case ["load", ..]:

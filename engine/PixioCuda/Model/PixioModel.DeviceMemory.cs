@@ -1,4 +1,5 @@
 using PixioCuda.Cuda;
+using PixioCuda.Diagnostics;
 using PixioCuda.Interop;
 
 namespace PixioCuda;
@@ -71,7 +72,9 @@ public sealed partial class PixioModel
     {
         ArgumentNullException.ThrowIfNull(outputs);
         CheckInput(pixels, outputs.Plan);
-        RunWhatFits(pixels, outputs.Plan, default, outputs, cancellationToken);
+        using (_telemetry.Time(PixioStage.Forward))
+            RunWhatFits(pixels, outputs.Plan, default, outputs, cancellationToken);
+        _telemetry.CountPictures(outputs.Plan.Shape.Batch);
         if (!_options.CheckFinite)
             return;
         float[] values = new float[outputs.Plan.OutputLength];

@@ -132,6 +132,14 @@ public sealed partial class PixioModel : IDisposable
     /// <exception cref="ObjectDisposedException">The model was disposed of.</exception>
     public void Run(EncoderInput pixels, EncoderPlan plan, Span<float> outputs, CancellationToken cancellationToken = default)
     {
+        using (_telemetry.Time(PixioStage.Forward))
+            RunUntimed(pixels, plan, outputs, cancellationToken);
+        _telemetry.CountPictures(plan.Shape.Batch);
+    }
+
+    /// <summary>A run whose caller does the timing.</summary>
+    internal void RunUntimed(EncoderInput pixels, EncoderPlan plan, Span<float> outputs, CancellationToken cancellationToken)
+    {
         CheckInput(pixels, plan);
         if (outputs.Length != plan.OutputLength)
         {
@@ -139,11 +147,9 @@ public sealed partial class PixioModel : IDisposable
                 $"The outputs of this plan take {plan.OutputLength} elements, but memory for {outputs.Length} was given.", nameof(outputs));
         }
 
-        using (_telemetry.Time(PixioStage.Forward))
-            RunWhatFits(pixels, plan, outputs, deviceOutputs: null, cancellationToken);
+        RunWhatFits(pixels, plan, outputs, deviceOutputs: null, cancellationToken);
         if (_options.CheckFinite)
             ThrowUnlessFinite(pixels, plan, outputs, cancellationToken);
-        _telemetry.CountPictures(plan.Shape.Batch);
     }
 
     /// <summary>Ends the wait of every caller of EmbedAsync with an <see cref="ObjectDisposedException"/>, waits for the runs in flight, and
