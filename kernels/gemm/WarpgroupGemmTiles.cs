@@ -50,24 +50,30 @@ internal static class WarpgroupGemmTiles
     /// <summary>Whether a product can go this way on a device. Rows do not count: a picture's bits must not depend on its batch.</summary>
     public static bool Allows(GemmShape shape, DeviceLimits device)
         => device.ComputeCapability == new ComputeCapability(9, 0) && shape.Element != ElementType.F32 && !shape.HasGroups
-            // Tensor copies take rows of whole 16 bytes, and so do stores.
-            && shape.K % 8 == 0 && shape.N % 8 == 0 && shape.A.Pitch % 8 == 0 && shape.C.Pitch == shape.N
-            && (shape.HasResidual
-                ? shape.Output == ElementType.F32 && shape.Residual == ElementType.F32 && shape.R.Pitch == shape.N
-                : shape.Output == shape.Element || shape.Output == ElementType.F32);
+            && HasWholeRows(shape) && HasKnownTypes(shape);
 
     /// <summary>All configurations that a product can have on a device, with what each is expected to take: the wave table.</summary>
     public static IEnumerable<WarpgroupGemmEstimate> Candidates(GemmShape shape, DeviceLimits device)
-        => from tile in Tiles
-           from cluster in Clusters
-           // With one row or column of tiles there is nothing to share.
-           where (cluster.M == 1 || shape.M > cluster.M / 2 * tile.BlockM) && (cluster.N == 1 || shape.N > tile.BlockN)
-               && (cluster.N <= 2 || tile.BlockM == 64)
-           let config = new WarpgroupGemmConfig(
-               shape.Element, shape.Output, tile.BlockM, tile.BlockN, tile.Stages, tile.Consumers, tile.PingPong, cluster.M,
-               cluster.N, shape.Epilogue)
-           where config.SharedBytes <= device.SharedBytesPerBlock
-           select Estimate(config, shape, device);
+        => Tiles.SelectMany(tile => Clusters.Where(cluster => Shares(shape, tile, cluster)).Select(cluster => Config(shape, tile, cluster)))
+            .Where(config => config.SharedBytes <= device.SharedBytesPerBlock)
+            .Select(config => Estimate(config, shape, device));
+
+    // Tensor copies take rows of whole 16 bytes, and so do stores.
+    private static bool HasWholeRows(GemmShape shape)
+        => shape.K % 8 == 0 && shape.N % 8 == 0 && shape.A.Pitch % 8 == 0 && shape.C.Pitch == shape.N
+            && (!shape.HasResidual || shape.R.Pitch == shape.N);
+
+    private static bool HasKnownTypes(GemmShape shape)
+        => shape.Output == ElementType.F32 ? !shape.HasResidual || shape.Residual == ElementType.F32
+            : shape.Output == shape.Element && !shape.HasResidual;
+
+    /// <summary>Whether the blocks of a cluster have something to share: with one row or column of tiles there is nothing.</summary>
+    private static bool Shares(GemmShape shape, Tile tile, (int M, int N) cluster)
+        => (cluster.M == 1 || shape.M > cluster.M / 2 * tile.BlockM) && (cluster.N == 1 || shape.N > tile.BlockN)
+            && (cluster.N <= 2 || tile.BlockM == 64);
+
+    private static WarpgroupGemmConfig Config(GemmShape shape, Tile tile, (int M, int N) cluster) => new(
+        shape.Element, shape.Output, tile.BlockM, tile.BlockN, tile.Stages, tile.Consumers, tile.PingPong, cluster.M, cluster.N, shape.Epilogue);
 
     private static WarpgroupGemmEstimate Estimate(WarpgroupGemmConfig config, GemmShape shape, DeviceLimits device)
     {
