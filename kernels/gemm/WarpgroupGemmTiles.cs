@@ -73,7 +73,8 @@ internal static class WarpgroupGemmTiles
             && (cluster.N <= 2 || tile.BlockM == 64);
 
     private static WarpgroupGemmConfig Config(GemmShape shape, Tile tile, (int M, int N) cluster) => new(
-        shape.Element, shape.Output, tile.BlockM, tile.BlockN, tile.Stages, tile.Consumers, tile.PingPong, cluster.M, cluster.N, shape.Epilogue);
+        shape.Element, shape.Output, tile.BlockM, tile.BlockN, tile.Stages, tile.Consumers, tile.PingPong, cluster.M, cluster.N,
+        shape.Epilogue);
 
     private static WarpgroupGemmEstimate Estimate(WarpgroupGemmConfig config, GemmShape shape, DeviceLimits device)
     {
