@@ -22,6 +22,7 @@ using PixioCuda.Weights;
 //   hosting [DEVICE]           64 callers of EmbedAsync with a picture each, beside batches of 64
 //   load [PRESET]              loading beside a plain read, and its memory
 //   expected [PRESET [N,N]]    what each launch of a forward pass should take on an H200
+//   tiles [PRESET [N,N]]       every configuration of the products on a device of compute capability 9.0, beside what was expected
 //   ceilings                   what a CUDA device reaches at best: a copy, and cuBLASLt's product
 //   peer --model DIR ...       one model that runs and measures when it is told to on standard input (PeerProcess)
 //   copy-runtime APP FROM TO   the .NET runtime in FROM, without what the programs in a folder cannot reach
@@ -40,6 +41,9 @@ switch (args)
         return LoadRate.PrintTimes(once, loadFirst: order == "load-first");
     case [LoadRate.MemoryMode, string folder, string type]:
         return LoadRate.PrintMemory(folder, Enum.Parse<DType>(type));
+    case ["tiles", ..]:
+        return TileTimes.Run(
+            args.Length > 1 ? args[1] : "vith16", args.Length > 2 ? [.. args[2].Split(',').Select(int.Parse)] : [1, 8, 64]);
     case ["ceilings"]:
         return DeviceCeilings.Run();
     case ["peer", .. string[] rest]:
