@@ -120,7 +120,22 @@ internal sealed unsafe partial class GpuDevice
         where T : unmanaged
     {
         MemoryRange.Check(destination.Count, 0, source.Length, nameof(source));
-        UploadBytes(destination.Pointer.Address, source);
+        Upload(destination.Pointer, source);
+    }
+
+    /// <summary>Copies to device memory and waits, as <see cref="Upload{T}(DeviceMemory{T}, ReadOnlySpan{T})"/>.</summary>
+    /// <param name="destination">Room for the elements.</param>
+    /// <param name="source">The elements.</param>
+    public void Upload<T>(DevicePointer<T> destination, ReadOnlySpan<T> source)
+        where T : unmanaged
+    {
+        // In pieces, because a span of bytes ends at 2 GiB.
+        int piece = (1 << 30) / sizeof(T);
+        for (int start = 0; start < source.Length; start += piece)
+        {
+            ReadOnlySpan<T> part = source.Slice(start, Math.Min(piece, source.Length - start));
+            _staging.Upload(destination.Address + ((ulong)start * (ulong)sizeof(T)), MemoryMarshal.AsBytes(part));
+        }
     }
 
     /// <summary>Copies from the beginning of a device memory and waits. For tests and small data: it goes through a small pinned
@@ -129,7 +144,16 @@ internal sealed unsafe partial class GpuDevice
         where T : unmanaged
     {
         MemoryRange.Check(source.Count, 0, destination.Length, nameof(destination));
-        ulong address = source.Pointer.Address;
+        Download(source.Pointer, destination);
+    }
+
+    /// <summary>Copies from device memory and waits, as <see cref="Download{T}(DeviceMemory{T}, Span{T})"/>.</summary>
+    /// <param name="source">At least as many elements.</param>
+    /// <param name="destination">Filled completely.</param>
+    public void Download<T>(DevicePointer<T> source, Span<T> destination)
+        where T : unmanaged
+    {
+        ulong address = source.Address;
         // In pieces, because a span of bytes ends at 2 GiB.
         int piece = (1 << 30) / sizeof(T);
         for (int start = 0; start < destination.Length; start += piece)
@@ -169,15 +193,4 @@ internal sealed unsafe partial class GpuDevice
 
     private static nuint Size<T>(long count)
         where T : unmanaged => checked((nuint)count * (nuint)sizeof(T));
-
-    private void UploadBytes<T>(ulong address, ReadOnlySpan<T> source)
-        where T : unmanaged
-    {
-        int piece = (1 << 30) / sizeof(T);
-        for (int start = 0; start < source.Length; start += piece)
-        {
-            ReadOnlySpan<T> part = source.Slice(start, Math.Min(piece, source.Length - start));
-            _staging.Upload(address + ((ulong)start * (ulong)sizeof(T)), MemoryMarshal.AsBytes(part));
-        }
-    }
 }

@@ -61,5 +61,23 @@ internal sealed class GpuEvent : IDisposable
         return milliseconds;
     }
 
+    /// <summary>Lets it pass when the work so far of a stream has ended that belongs to other code.</summary>
+    /// <param name="stream">A CUstream of the same context; 0 for the default stream.</param>
+    public void Record(nint stream)
+    {
+        _context.MakeCurrent();
+        using var lease = new HandleLease(Handle);
+        _context.Check(CudaDriverApi.cuEventRecord(lease.Value, stream), nameof(CudaDriverApi.cuEventRecord));
+    }
+
+    /// <summary>Keeps later work of a stream that belongs to other code back until this one's last record has passed.</summary>
+    /// <param name="stream">A CUstream of the same context; 0 for the default stream.</param>
+    public void MakeWait(nint stream)
+    {
+        _context.MakeCurrent();
+        using var lease = new HandleLease(Handle);
+        _context.Check(CudaDriverApi.cuStreamWaitEvent(stream, lease.Value, 0), nameof(CudaDriverApi.cuStreamWaitEvent));
+    }
+
     public void Dispose() => Handle.Dispose();
 }

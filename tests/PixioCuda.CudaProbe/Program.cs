@@ -1,5 +1,6 @@
 // A process for tests, because libraries and the environment's cache are looked for once in each process.
 //   driver   what the look at the driver finds, and what opening a device says
+//   load     streams the checkpoint of a folder to the emulated device, which keeps a digest alone; where each tensor went, and the peak
 //   compile  waits for a line on standard input, then fetches or compiles some kernels; one line for each, then the cache's warnings
 using System.Security.Cryptography;
 using PixioCuda.Interop;
@@ -19,6 +20,10 @@ switch (args)
             Console.WriteLine($"{exception.GetType().Name}: {exception.Message}");
         }
 
+        return 0;
+
+    case ["load", string folder]:
+        LoadProbe.Run(folder);
         return 0;
 
     case ["compile", string countText]:
@@ -42,6 +47,6 @@ switch (args)
         return 0;
 
     default:
-        Console.Error.WriteLine("PixioCuda.CudaProbe: there are the commands 'driver' and 'compile COUNT'.");
+        Console.Error.WriteLine("PixioCuda.CudaProbe: there are the commands 'driver', 'load FOLDER' and 'compile COUNT'.");
         return 2;
 }

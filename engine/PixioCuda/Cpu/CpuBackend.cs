@@ -1,4 +1,5 @@
 using PixioCuda.Graph;
+using PixioCuda.Imaging;
 using PixioCuda.Weights;
 
 namespace PixioCuda.Cpu;
@@ -10,15 +11,17 @@ internal sealed unsafe class CpuBackend : IEncoderBackend
     private readonly CpuTarget _target;
     private readonly WorkerPool _pool;
     private readonly CpuWeights _weights;
+    private readonly float[] _byteValues;
     private readonly SemaphoreSlim _gate = new(1, 1);
     private AlignedBuffer? _arena;
     private bool _isDisposed;
 
-    private CpuBackend(CpuTarget target, WorkerPool pool, CpuWeights weights)
+    private CpuBackend(CpuTarget target, WorkerPool pool, CpuWeights weights, PixelScale scale)
     {
         _target = target;
         _pool = pool;
         _weights = weights;
+        _byteValues = scale.ToTable();
     }
 
     public string Description => _weights.HoldsHalfPrecision ? $"cpu ({_target}, weights in half precision)" : $"cpu ({_target})";
@@ -30,13 +33,14 @@ internal sealed unsafe class CpuBackend : IEncoderBackend
 
     /// <summary>Loads a model's weights onto the CPU.</summary>
     public static CpuBackend Load(
-        EncoderWeights weights, PixioConfig config, DType weightsInMemory, CpuTarget target, IProgress<LoadProgress>? progress,
+        EncoderWeights weights, PixioConfig config, PixelScale scale, DType weightsInMemory, CpuTarget target, IProgress<LoadProgress>? progress,
         CancellationToken cancellationToken)
     {
         WorkerPool pool = new(target.ThreadCount);
         try
         {
-            return new CpuBackend(target, pool, CpuWeights.Load(weights, config, weightsInMemory, target, pool, progress, cancellationToken));
+            return new CpuBackend(
+                target, pool, CpuWeights.Load(weights, config, weightsInMemory, target, pool, progress, cancellationToken), scale);
         }
         catch
         {
@@ -48,7 +52,7 @@ internal sealed unsafe class CpuBackend : IEncoderBackend
     public IMemoryModel MemoryModelFor(EncoderGraph graph) => new CpuMemoryModel(graph, _target);
 
     public IEncoderExecutable Compile(EncoderGraph graph, MemoryPlan plan) =>
-        new CpuExecutable(this, plan.ArenaByteCount, CpuCompiler.Compile(graph, plan, _weights, _target));
+        new CpuExecutable(this, plan.ArenaByteCount, CpuCompiler.Compile(graph, plan, _weights, _target, _byteValues), graph);
 
     /// <summary>Waits for the run in flight, then frees everything.</summary>
     public void Dispose()
@@ -70,7 +74,7 @@ internal sealed unsafe class CpuBackend : IEncoderBackend
         }
     }
 
-    private void Run(CpuExecutable executable, ReadOnlySpan<float> pixels, Span<float> outputs, CancellationToken cancellationToken)
+    private void Run(CpuExecutable executable, EncoderInput input, Span<float> outputs, CancellationToken cancellationToken)
     {
         _gate.Wait(cancellationToken);
         try
@@ -83,9 +87,10 @@ internal sealed unsafe class CpuBackend : IEncoderBackend
                 _arena = new AlignedBuffer(executable.ArenaByteCount);
             }
 
-            fixed (float* input = pixels, output = outputs)
+            fixed (float* values = input.Values, output = outputs)
+            fixed (byte* bytes = input.Bytes)
             {
-                CpuMemory memory = new(_arena.Bytes, input, output);
+                CpuMemory memory = new(_arena.Bytes, input.Format == PixelFormat.U8 ? bytes : values, output);
                 foreach (CpuStep step in executable.Steps)
                 {
                     cancellationToken.ThrowIfCancellationRequested();
@@ -99,13 +104,19 @@ internal sealed unsafe class CpuBackend : IEncoderBackend
         }
     }
 
-    private sealed class CpuExecutable(CpuBackend backend, long arenaByteCount, CpuStep[] steps) : IEncoderExecutable
+    private sealed class CpuExecutable(CpuBackend backend, long arenaByteCount, CpuStep[] steps, EncoderGraph graph) : IEncoderExecutable
     {
         public long ArenaByteCount { get; } = arenaByteCount;
 
         public CpuStep[] Steps { get; } = steps;
 
-        public void Run(ReadOnlySpan<float> pixels, Span<float> outputs, CancellationToken cancellationToken) =>
-            backend.Run(this, pixels, outputs, cancellationToken);
+        public void Run(EncoderInput input, Span<float> outputs, CancellationToken cancellationToken) =>
+            backend.Run(this, input, outputs, cancellationToken);
+
+        public void Warmup(bool onDevice, CancellationToken cancellationToken)
+        {
+            EncoderInput zeros = graph.Shape.Pixels == PixelFormat.U8 ? new byte[graph.Input.ElementCount] : new float[graph.Input.ElementCount];
+            backend.Run(this, zeros, new float[graph.OutputLength], cancellationToken);
+        }
     }
 }

@@ -5,14 +5,14 @@ namespace PixioCuda.Cpu;
 /// <summary>Turns a graph and its memory plan into a list of steps.</summary>
 internal static class CpuCompiler
 {
-    public static CpuStep[] Compile(EncoderGraph graph, MemoryPlan plan, CpuWeights weights, CpuTarget target) => target.VectorBits switch
+    public static CpuStep[] Compile(EncoderGraph graph, MemoryPlan plan, CpuWeights weights, CpuTarget target, float[] byteValues) => target.VectorBits switch
     {
-        512 => new Compiler<MicroKernel512>(graph, plan, weights, target).Compile(),
-        256 => new Compiler<MicroKernel256>(graph, plan, weights, target).Compile(),
-        _ => new Compiler<MicroKernel128>(graph, plan, weights, target).Compile(),
+        512 => new Compiler<MicroKernel512>(graph, plan, weights, target, byteValues).Compile(),
+        256 => new Compiler<MicroKernel256>(graph, plan, weights, target, byteValues).Compile(),
+        _ => new Compiler<MicroKernel128>(graph, plan, weights, target, byteValues).Compile(),
     };
 
-    private sealed unsafe class Compiler<TKernel>(EncoderGraph graph, MemoryPlan plan, CpuWeights weights, CpuTarget target)
+    private sealed unsafe class Compiler<TKernel>(EncoderGraph graph, MemoryPlan plan, CpuWeights weights, CpuTarget target, float[] byteValues)
         where TKernel : IMicroKernel
     {
         private readonly CpuMemoryModel _model = new(graph, target);
@@ -55,7 +55,8 @@ internal static class CpuCompiler
                 : PositionTable.Resize(stored.Floats, config.PositionGrid, op.Grid, config.ClassTokens, config.HiddenSize);
             return new PatchEmbedStep<TKernel>(
                 target, config, graph.Shape, weights.Matrix(new WeightKey(WeightRole.PatchWeight)), weights.Vector(new WeightKey(WeightRole.PatchBias)),
-                weights.Vector(new WeightKey(WeightRole.ClsToken)), positions, Operand(op.Pixels), Operand(op.Output), plan.ScratchOffsetOf(op));
+                weights.Vector(new WeightKey(WeightRole.ClsToken)), positions, Operand(op.Pixels), Operand(op.Output), plan.ScratchOffsetOf(op),
+                graph.Shape.Pixels == PixelFormat.U8 ? byteValues : null);
         }
 
         private CpuOperand Operand(GraphTensor tensor)

@@ -10,11 +10,14 @@ internal abstract class CpuStep
 }
 
 /// <summary>Where the tensors of a run are.</summary>
-internal readonly unsafe struct CpuMemory(byte* arena, float* input, float* outputs)
+internal readonly unsafe struct CpuMemory(byte* arena, void* input, float* outputs)
 {
     public byte* Arena { get; } = arena;
 
-    public float* Input { get; } = input;
+    public float* Input { get; } = (float*)input;
+
+    /// <summary>The same, where pixels come as bytes.</summary>
+    public byte* InputBytes => (byte*)Input;
 
     public float* Outputs { get; } = outputs;
 }

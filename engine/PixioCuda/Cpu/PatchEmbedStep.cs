@@ -3,15 +3,17 @@ using PixioCuda.Graph;
 
 namespace PixioCuda.Cpu;
 
-/// <summary>Cuts pictures into patches, projects them, and sets class tokens before them; bias and positions are added on the way.</summary>
+/// <summary>Cuts pictures into patches, projects them, and sets class tokens before them; bias and positions are added on the way. Where a
+/// table of their values [channels, 256] is given, pixels come as bytes.</summary>
 internal sealed unsafe class PatchEmbedStep<TKernel>(
     CpuTarget target, PixioConfig config, InputShape shape, PackedMatrix weight, AlignedBuffer bias, AlignedBuffer classTokens,
-    AlignedBuffer positions, CpuOperand input, CpuOperand output, long scratchOffset) : CpuStep, IParallelWork
+    AlignedBuffer positions, CpuOperand input, CpuOperand output, long scratchOffset, float[]? byteValues) : CpuStep, IParallelWork
     where TKernel : IMicroKernel
 {
     private readonly ImageSize _grid = config.GridFor(shape.Size);
     private readonly Gemm<TKernel, PatchEpilogue> _gemm = new(target);
     private float* _pixels;
+    private byte* _bytes;
     private MatrixView _patches;
     private MatrixView _output;
 
@@ -22,6 +24,7 @@ internal sealed unsafe class PatchEmbedStep<TKernel>(
         int rows = shape.Batch * Patches;
         byte* scratch = memory.Arena + scratchOffset;
         _pixels = input.In(memory).Data;
+        _bytes = memory.InputBytes;
         _output = output.In(memory);
         _patches = new MatrixView((float*)scratch, target.PadRows(rows), config.PatchElements, CpuLayout.KChunked);
         pool.Run(this, shape.Batch * _grid.Height);
@@ -43,6 +46,13 @@ internal sealed unsafe class PatchEmbedStep<TKernel>(
                 long plane = ((long)picture * config.Channels) + channel;
                 for (int y = 0; y < patch.Height; y++)
                 {
+                    if (byteValues is not null)
+                    {
+                        WriteBytes(row, channel, y, (((long)picture * shape.Size.Height) + (gridRow * patch.Height) + y) * shape.Size.Width
+                            + (gridColumn * patch.Width));
+                        continue;
+                    }
+
                     long line = (plane * shape.Size.Height) + (gridRow * patch.Height) + y;
                     float* pixels = _pixels + (line * shape.Size.Width) + (gridColumn * patch.Width);
                     _patches.Write(row, ((channel * patch.Height) + y) * patch.Width, new ReadOnlySpan<float>(pixels, patch.Width));
@@ -52,6 +62,23 @@ internal sealed unsafe class PatchEmbedStep<TKernel>(
 
         if (gridRow == 0)
             WriteClassTokens(picture);
+    }
+
+    /// <summary>Unfolds one channel of a line of a patch from pixels of bytes.</summary>
+    private void WriteBytes(int row, int channel, int y, long firstPixel)
+    {
+        const int Run = 64;
+        Span<float> values = stackalloc float[Run];
+        ReadOnlySpan<float> valueOf = byteValues.AsSpan(channel * 256, 256);
+        ImageSize patch = config.PatchSize;
+        for (int x = 0; x < patch.Width; x += Run)
+        {
+            int count = Math.Min(Run, patch.Width - x);
+            byte* bytes = _bytes + ((firstPixel + x) * config.Channels) + channel;
+            for (int i = 0; i < count; i++)
+                values[i] = valueOf[bytes[i * config.Channels]];
+            _patches.Write(row, ((channel * patch.Height) + y) * patch.Width + x, values[..count]);
+        }
     }
 
     private void WriteClassTokens(int picture)

@@ -1,5 +1,6 @@
 using System.Globalization;
 using PixioCuda.Graph;
+using PixioCuda.Imaging;
 using PixioCuda.Interop;
 using PixioCuda.Kernels;
 using PixioCuda.Weights;
@@ -16,7 +17,7 @@ internal sealed class CudaBackend : IEncoderBackend
     private readonly Stack<CudaSession> _free = new();
     private readonly SemaphoreSlim _places;
     private readonly int _sessionCount;
-    private readonly Lock _disposing = new();
+    private readonly Lock _allPlaces = new();
     private bool _isDisposed;
 
     private CudaBackend(GpuDevice device, CudaWeights weights, Precision precision, int sessionCount)
@@ -39,20 +40,22 @@ internal sealed class CudaBackend : IEncoderBackend
     /// <param name="deviceId">"cuda", "cuda:1", or "GPU-" and a UUID.</param>
     /// <param name="weights">The weights.</param>
     /// <param name="config">The encoder.</param>
+    /// <param name="scale">What is done to the values of pixels that come as bytes.</param>
     /// <param name="precision">What to compute in.</param>
     /// <param name="sessionCount">Runs at a time; later callers wait.</param>
     /// <param name="ringByteCount">Host memory that streaming may take.</param>
     /// <param name="progress">Told how far it is.</param>
     /// <param name="cancellationToken">Stops the loading; everything taken is freed.</param>
     public static CudaBackend Load(
-        string deviceId, EncoderWeights weights, PixioConfig config, PixioPrecision precision, int sessionCount, long ringByteCount,
-        IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
+        string deviceId, EncoderWeights weights, PixioConfig config, PixelScale scale, PixioPrecision precision, int sessionCount,
+        long ringByteCount, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
         => CudaFailure.Translate(() =>
         {
             GpuDevice device = GpuDevice.Open(deviceId);
             try
             {
-                CudaWeights loaded = CudaWeights.Load(weights, config, device, KernelPrecision(precision), ringByteCount, progress, cancellationToken);
+                CudaWeights loaded = CudaWeights.Load(
+                    weights, config, scale, device, KernelPrecision(precision), ringByteCount, progress, cancellationToken);
                 return new CudaBackend(device, loaded, KernelPrecision(precision), sessionCount);
             }
             catch
@@ -67,31 +70,118 @@ internal sealed class CudaBackend : IEncoderBackend
     public IEncoderExecutable Compile(EncoderGraph graph, MemoryPlan plan)
         => CudaFailure.Translate(() => new CudaCompiler(_device, _weights, _precision, graph, plan).Compile(this));
 
-    /// <summary>Runs an executable in a session of its own.</summary>
-    public void Run(CudaExecutable executable, ReadOnlySpan<float> pixels, Span<float> outputs, CancellationToken cancellationToken)
+    /// <summary>Runs an executable in a session of its own, and waits for its outputs.</summary>
+    public void Run(CudaExecutable executable, EncoderInput input, Span<float> outputs, CancellationToken cancellationToken)
+        => Run(executable, input, outputs, deviceOutputs: null, cancellationToken);
+
+    /// <summary>Puts a run on a session's stream and leaves its outputs on the device.</summary>
+    public void Run(CudaExecutable executable, EncoderInput input, DeviceOutputs outputs, CancellationToken cancellationToken)
+        => Run(executable, input, default, outputs, cancellationToken);
+
+    private void Run(
+        CudaExecutable executable, EncoderInput input, Span<float> outputs, DeviceOutputs? deviceOutputs, CancellationToken cancellationToken)
     {
         _places.Wait(cancellationToken);
+        CudaSession? session = null;
         try
         {
-            CudaSession session = Take();
-            try
-            {
-                cancellationToken.ThrowIfCancellationRequested();
-                session.Run(executable, pixels, outputs);
-            }
-            catch (CudaException exception)
-            {
-                throw CudaFailure.Of(exception, _device, executable);
-            }
-            finally
-            {
-                GiveBack(session);
-            }
+            session = Take();
+            cancellationToken.ThrowIfCancellationRequested();
+            if (deviceOutputs is null)
+                session.Run(executable, input, outputs);
+            else
+                session.Run(executable, input, deviceOutputs);
+        }
+        catch (CudaException exception)
+        {
+            if (exception.Result == CUresult.CUDA_ERROR_OUT_OF_MEMORY)
+                session?.ReleaseMemory();
+            throw CudaFailure.Of(exception, _device, executable);
         }
         finally
         {
+            if (session is not null)
+                GiveBack(session);
             _places.Release();
         }
+    }
+
+    /// <summary>Does in every session what the first run of an executable does; waits for the runs in flight.</summary>
+    public void Warmup(CudaExecutable executable, bool onDevice, CancellationToken cancellationToken)
+    {
+        using Lock.Scope all = TakeAllPlaces(cancellationToken);
+        List<CudaSession> sessions = [];
+        try
+        {
+            for (int i = 0; i < _sessionCount; i++)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                sessions.Add(Take());
+                sessions[i].Warmup(executable, onDevice);
+            }
+        }
+        catch (CudaException exception)
+        {
+            if (exception.Result == CUresult.CUDA_ERROR_OUT_OF_MEMORY)
+                sessions.ForEach(session => session.ReleaseMemory());
+            throw CudaFailure.Of(exception, _device, executable);
+        }
+        finally
+        {
+            sessions.ForEach(GiveBack);
+            _places.Release(_sessionCount);
+        }
+    }
+
+    /// <summary>Makes device memory for the outputs of a plan.</summary>
+    public DeviceOutputs CreateOutputs(EncoderPlan plan)
+    {
+        ObjectDisposedException.ThrowIf(_isDisposed, typeof(PixioModel));
+        DeviceOrder order = new(_device);
+        List<DeviceTensor<float>> tensors = [];
+        try
+        {
+            foreach (EncoderOutputInfo output in plan.Outputs)
+            {
+                DeviceMemory<float> memory = _device.Allocate<float>(output.Length);
+                tensors.Add(new DeviceTensor<float>(_device, order, ownsOrder: false, memory.Pointer.As<byte>(), memory, output.Shape));
+            }
+
+            return new DeviceOutputs(plan, order, [.. tensors]);
+        }
+        catch
+        {
+            tensors.ForEach(tensor => tensor.Dispose());
+            order.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Makes a tensor of the device's memory.</summary>
+    public DeviceTensor<T> CreateTensor<T>(IReadOnlyList<int> shape, long length)
+        where T : unmanaged
+    {
+        ObjectDisposedException.ThrowIf(_isDisposed, typeof(PixioModel));
+        DeviceOrder order = new(_device);
+        try
+        {
+            DeviceMemory<T> memory = _device.Allocate<T>(length);
+            return new DeviceTensor<T>(_device, order, ownsOrder: true, memory.Pointer.As<byte>(), memory, shape);
+        }
+        catch
+        {
+            order.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Looks at the host's own device memory as a tensor.</summary>
+    public DeviceTensor<T> BorrowTensor<T>(nint address, IReadOnlyList<int> shape)
+        where T : unmanaged
+    {
+        ObjectDisposedException.ThrowIf(_isDisposed, typeof(PixioModel));
+        return new DeviceTensor<T>(
+            _device, new DeviceOrder(_device), ownsOrder: true, new DevicePointer<byte>(unchecked((ulong)address)), owned: null, shape);
     }
 
     /// <summary>What a run of an executable launches; nothing runs.</summary>
@@ -124,10 +214,7 @@ internal sealed class CudaBackend : IEncoderBackend
     /// <summary>Waits for the runs in flight, then frees everything.</summary>
     public void Dispose()
     {
-        // One at a time: two that each held some of the places would wait for each other for ever.
-        using Lock.Scope disposing = _disposing.EnterScope();
-        for (int i = 0; i < _sessionCount; i++)
-            _places.Wait();
+        using Lock.Scope all = TakeAllPlaces(CancellationToken.None);
         try
         {
             if (_isDisposed)
@@ -142,6 +229,26 @@ internal sealed class CudaBackend : IEncoderBackend
         {
             // Released, not disposed of: callers that wait are to find out that the model is gone.
             _places.Release(_sessionCount);
+        }
+    }
+
+    /// <summary>Waits until no run has a place. One caller at a time: two that each held some would wait for each other for ever.</summary>
+    private Lock.Scope TakeAllPlaces(CancellationToken cancellationToken)
+    {
+        Lock.Scope scope = _allPlaces.EnterScope();
+        int taken = 0;
+        try
+        {
+            for (; taken < _sessionCount; taken++)
+                _places.Wait(cancellationToken);
+            return scope;
+        }
+        catch
+        {
+            if (taken > 0)
+                _places.Release(taken);
+            scope.Dispose();
+            throw;
         }
     }
 

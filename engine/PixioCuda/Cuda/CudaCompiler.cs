@@ -13,17 +13,19 @@ internal sealed class CudaCompiler(GpuDevice device, CudaWeights weights, Precis
 
     private int Batch => graph.Shape.Batch;
 
+    private bool TakesBytes => graph.Shape.Pixels == PixelFormat.U8;
+
     /// <summary>Compiles or fetches every kernel, and makes the list of launches.</summary>
     public CudaExecutable Compile(CudaBackend backend)
     {
         List<CudaStep> steps = [.. graph.Ops.SelectMany(Steps)];
         CudaOutput[] outputs = [.. graph.Outputs.Select(output => new CudaOutput(OffsetOf(output.Tensor), output.Offset, output.Tensor.ElementCount))];
-        return new CudaExecutable(backend, steps, outputs, plan.ArenaByteCount, graph.Input.ElementCount, graph.OutputLength);
+        return new CudaExecutable(backend, graph, steps, outputs, plan.ArenaByteCount);
     }
 
     private IEnumerable<CudaStep> Steps(GraphOp op) => op switch
     {
-        PatchEmbedOp patchEmbed => [PatchEmbed(patchEmbed)],
+        PatchEmbedOp patchEmbed => PatchEmbed(patchEmbed),
         LayerNormOp norm => [LayerNorm(norm)],
         LinearOp linear => [Linear(linear)],
         AttentionOp attention => Attention(attention),
@@ -34,22 +36,38 @@ internal sealed class CudaCompiler(GpuDevice device, CudaWeights weights, Precis
         _ => throw new NotSupportedException($"There is no CUDA kernel for {op.GetType().Name}; it should have been fused."),
     };
 
-    private CudaStep PatchEmbed(PatchEmbedOp op)
+    private IEnumerable<CudaStep> PatchEmbed(PatchEmbedOp op)
     {
         PatchEmbedShape shape = CudaWeights.PatchShape(Config, precision) with
         {
             Batch = Batch,
             Height = graph.Shape.Size.Height,
             Width = graph.Shape.Size.Width,
+            Pixels = TakesBytes ? PixelType.U8 : PixelType.F32,
             Output = _types[op.Output],
         };
         PatchEmbedKernel kernel = new(device, shape);
-        DevicePointer<byte> weight = weights.Matrix(new(WeightRole.PatchWeight));
-        DevicePointer<float> bias = weights.Vector(new(WeightRole.PatchBias)), classTokens = weights.Vector(new(WeightRole.ClsToken));
-        DevicePointer<float> positions = weights.Positions(Config, op.Grid);
-        long output = OffsetOf(op.Output);
-        return Step(op.Output, kernel.Config, kernel.Config.Work(shape),
-            (stream, memory) => kernel.Launch(stream, memory.Pixels.As<byte>(), weight, bias, classTokens, positions, memory.Arena[output]));
+        DevicePointer<byte> weight = TakesBytes ? weights.BytePatch.Weight : weights.Matrix(new(WeightRole.PatchWeight));
+        DevicePointer<float> bias = TakesBytes ? weights.BytePatch.Bias : weights.Vector(new(WeightRole.PatchBias));
+        DevicePointer<float> classTokens = weights.Vector(new(WeightRole.ClsToken));
+        DevicePointer<float> stored = weights.Vector(new(WeightRole.PosEmbed));
+        long output = OffsetOf(op.Output), table = plan.ScratchOffsetOf(op);
+        bool isStored = op.Grid == Config.PositionGrid;
+        if (!isStored)
+            yield return Positions(op, stored, table);
+        yield return Step(op.Output, kernel.Config, kernel.Config.Work(shape), (stream, memory) => kernel.Launch(
+            stream, memory.Pixels, weight, bias, classTokens, isStored ? stored : memory.Arena[table].As<float>(), memory.Arena[output]));
+    }
+
+    /// <summary>The position embeddings of another grid than the stored one, made in every run: that takes microseconds, where tables that
+    /// are kept for every size that ever came would take memory without end.</summary>
+    private CudaStep Positions(PatchEmbedOp op, DevicePointer<float> stored, long table)
+    {
+        ImageSize storedGrid = Config.PositionGrid;
+        PosEmbedShape shape = new(Config.ClassTokens, storedGrid.Height, storedGrid.Width, op.Grid.Height, op.Grid.Width, Config.HiddenSize);
+        PosEmbedKernel kernel = new(device, shape);
+        return new CudaStep("position_embeddings", kernel.Config.Source.Title, kernel.Config.Work(shape), UsesTensorCores: false,
+            (stream, memory) => kernel.Launch(stream, stored, memory.Arena[table].As<float>()));
     }
 
     private CudaStep Linear(LinearOp op)
@@ -71,7 +89,10 @@ internal sealed class CudaCompiler(GpuDevice device, CudaWeights weights, Precis
         long input = OffsetOf(op.Input), output = OffsetOf(op.Output);
         long? residual = op.Residual is null ? null : OffsetOf(op.Residual);
         return Step(op.Output, kernel.Config, kernel.Config.Work(shape), (stream, memory) => kernel.Launch(
-            stream, memory.Arena[input], weight, bias, residual is long place ? memory.Arena[place] : default, memory.Arena[output]));
+            stream, memory.Arena[input], weight, bias, residual is long place ? memory.Arena[place] : default, memory.Arena[output])) with
+        {
+            Product = shape,
+        };
     }
 
     private CudaStep LayerNorm(LayerNormOp op)

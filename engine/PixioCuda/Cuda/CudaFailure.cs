@@ -19,13 +19,25 @@ internal static class CudaFailure
         }
     }
 
+    /// <inheritdoc cref="Translate{T}"/>
+    public static void Translate(Action action) => Translate(() =>
+    {
+        action();
+        return true;
+    });
+
     /// <summary>The failure of a run.</summary>
     public static PixioException Of(CudaException exception, GpuDevice device, CudaExecutable executable)
     {
         if (exception.Result != CUresult.CUDA_ERROR_OUT_OF_MEMORY)
             return new PixioException(exception.Message, exception);
-        long needed = executable.ArenaByteCount + (executable.InputLength * sizeof(float)), free = device.MemoryInfo.Free;
-        return new PixioException(FormattableString.Invariant(
-            $"{device.Info.Title} has too little memory for this batch: {needed:N0} bytes are needed and {free:N0} are free. Use a smaller batch."), exception);
+        long needed = executable.DeviceByteCount, free = device.MemoryInfo.Free;
+        int largest = executable.LargestBatch(free);
+        string advice = largest > 0 ? $"The largest batch of such pictures that fits is {largest}."
+            : "Not even one such picture fits: use smaller ones or a smaller model, or end what else uses this GPU (nvidia-smi lists it).";
+        return new DeviceMemoryException(
+            FormattableString.Invariant(
+                $"{device.Info.Title} has too little memory for a batch of {executable.Shape}: {needed:N0} bytes are needed and {free:N0} are free. {advice}"),
+            needed, free, largest, exception);
     }
 }

@@ -9,7 +9,7 @@ internal sealed class CudaProfiler : IDisposable
     private readonly CudaExecutable _executable;
     private readonly GpuStream _stream;
     private readonly DeviceMemory<byte> _arena = null!;
-    private readonly DeviceMemory<float> _pixels = null!;
+    private readonly DeviceMemory<byte> _pixels = null!;
     private readonly GpuGraphExec _graph = null!;
 
     /// <summary>Records the launches; nothing runs.</summary>
@@ -21,7 +21,7 @@ internal sealed class CudaProfiler : IDisposable
         try
         {
             _arena = device.Allocate<byte>(executable.ArenaByteCount);
-            _pixels = device.Allocate<float>(executable.InputLength);
+            _pixels = device.Allocate<byte>(executable.InputByteCount);
             (Launches, _graph) = Record();
         }
         catch
@@ -37,12 +37,12 @@ internal sealed class CudaProfiler : IDisposable
     private CudaMemory Memory => new(_pixels.Pointer, _arena.Pointer);
 
     /// <summary>Measures every launch.</summary>
-    /// <param name="pixels">pixel_values.</param>
+    /// <param name="pixels">pixel_values, of an executable that takes float32.</param>
     /// <param name="runs">How often, behind one run that is not counted.</param>
     /// <param name="cancellationToken">Looked at between the runs.</param>
     public CudaProfile Measure(float[] pixels, int runs, CancellationToken cancellationToken)
     {
-        _device.Upload(_pixels, pixels);
+        _device.Upload(_pixels.Pointer.As<float>(), pixels.AsSpan());
         double[][] times = [.. Launches.Select(_ => new double[runs])];
         double[] graphTimes = new double[runs];
         List<GpuEvent> events = [];
@@ -104,7 +104,7 @@ internal sealed class CudaProfiler : IDisposable
                 int before = launches.Count;
                 _stream.LaunchObserver = (kernel, config) => launches.Add(new CudaLaunch(
                     step.Name, step.Kernel, config.Grid, config.Block, config.SharedBytes, kernel.Attributes.Registers, step.Work,
-                    step.UsesTensorCores));
+                    step.UsesTensorCores, step.Product));
                 step.Launch(_stream, Memory);
                 if (launches.Count != before + 1)
                     throw new InvalidOperationException($"The step {step.Name} is {launches.Count - before} launches; each has to be one.");

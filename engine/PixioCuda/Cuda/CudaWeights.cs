@@ -1,4 +1,5 @@
 using PixioCuda.Graph;
+using PixioCuda.Imaging;
 using PixioCuda.Interop;
 using PixioCuda.Kernels;
 using PixioCuda.Weights;
@@ -14,13 +15,16 @@ internal sealed class CudaWeights : IDisposable
     private readonly Dictionary<WeightKey, (long Offset, ElementType Type)> _places = [];
     private readonly GpuDevice _device;
     private readonly Dictionary<string, DeviceMemory<uint>> _constants = [];
-    private readonly Dictionary<ImageSize, DeviceMemory<float>> _positions = [];
     private DeviceMemory<byte>? _memory;
+    private CudaBytePatch? _bytePatch;
 
     private CudaWeights(GpuDevice device) => _device = device;
 
     /// <summary>The bytes of device memory that the weights take.</summary>
     public long ByteCount { get; private set; }
+
+    /// <summary>The patch projection for pixels that come as bytes; of a model that takes pictures of three channels.</summary>
+    public CudaBytePatch BytePatch => _bytePatch ?? throw new InvalidOperationException("This model takes no bytes.");
 
     /// <summary>A weight that is multiplied with.</summary>
     public DevicePointer<byte> Matrix(WeightKey key) => _memory!.Pointer[_places[key].Offset];
@@ -32,36 +36,6 @@ internal sealed class CudaWeights : IDisposable
     public static PatchEmbedShape PatchShape(PixioConfig config, Precision precision) => new(
         1, config.Channels, config.ImageSize.Height, config.ImageSize.Width, config.PatchSize.Height, config.PatchSize.Width, config.ClassTokens,
         config.HiddenSize, PixelType.F32, precision.Element(), ElementType.F32);
-
-    /// <summary>The position embeddings of a grid [n + grid area, d]: the stored ones, or a table made of them, which is kept.</summary>
-    public DevicePointer<float> Positions(PixioConfig config, ImageSize grid)
-    {
-        DevicePointer<float> stored = Vector(new WeightKey(WeightRole.PosEmbed));
-        if (grid == config.PositionGrid)
-            return stored;
-        lock (_positions)
-        {
-            if (_positions.TryGetValue(grid, out DeviceMemory<float>? known))
-                return known.Pointer;
-            ImageSize storedGrid = config.PositionGrid;
-            PosEmbedShape shape = new(config.ClassTokens, storedGrid.Height, storedGrid.Width, grid.Height, grid.Width, config.HiddenSize);
-            DeviceMemory<float> table = _device.Allocate<float>((long)shape.Tokens * shape.Columns);
-            try
-            {
-                using GpuStream stream = _device.CreateStream();
-                new PosEmbedKernel(_device, shape).Launch(stream, stored, table.Pointer);
-                stream.Synchronize();
-            }
-            catch
-            {
-                table.Dispose();
-                throw;
-            }
-
-            _positions.Add(grid, table);
-            return table.Pointer;
-        }
-    }
 
     /// <summary>Numbers that a launch needs beside the weights, kept as long as they are; the same numbers once.</summary>
     public DevicePointer<uint> Constant(uint[] values)
@@ -92,7 +66,7 @@ internal sealed class CudaWeights : IDisposable
     /// <exception cref="CudaException">The device has too little memory, or fails.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public static CudaWeights Load(
-        EncoderWeights source, PixioConfig config, GpuDevice device, Precision precision, long ringByteCount,
+        EncoderWeights source, PixioConfig config, PixelScale scale, GpuDevice device, Precision precision, long ringByteCount,
         IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
     {
         CudaWeights weights = new(device);
@@ -108,7 +82,15 @@ internal sealed class CudaWeights : IDisposable
             }
 
             weights._memory = device.Allocate<byte>(weights.ByteCount);
-            WeightRing ring = new(device, ringByteCount);
+            if (config.Channels == PixelScale.ChannelCount)
+            {
+                weights._bytePatch = CudaBytePatch.Load(source, patch, scale, device, cancellationToken);
+                weights.ByteCount += weights._bytePatch.ByteCount;
+            }
+
+            // Pinning takes time: a small model takes no more than it needs.
+            long storedByteCount = weights._places.Keys.Sum(key => source.Parts(key).Sum(part => part.ByteCount()));
+            WeightRing ring = new(device, Math.Min(ringByteCount, storedByteCount));
             List<WeightChunk> chunks = [.. weights._places.SelectMany(place => Chunks(source.Parts(place.Key), weights._memory.Pointer[place.Value.Offset], place.Value.Type, ring))];
             if (patch.WeightPitch == patch.PatchElements)
                 ring.Stream(source.Source, chunks, Report(chunks, weights.ByteCount, progress), cancellationToken);
@@ -125,8 +107,9 @@ internal sealed class CudaWeights : IDisposable
 
     public void Dispose()
     {
-        foreach (IDisposable constant in _constants.Values.Concat<IDisposable>(_positions.Values))
+        foreach (DeviceMemory<uint> constant in _constants.Values)
             constant.Dispose();
+        _bytePatch?.Dispose();
         _memory?.Dispose();
     }
 
@@ -146,7 +129,8 @@ internal sealed class CudaWeights : IDisposable
         stream.Synchronize();
     }
 
-    private static IEnumerable<(WeightKey Key, bool IsMatrix)> Keys(PixioConfig config)
+    /// <summary>Every weight of an encoder, and whether it is multiplied with.</summary>
+    internal static IEnumerable<(WeightKey Key, bool IsMatrix)> Keys(PixioConfig config)
     {
         foreach (WeightRole role in new[] { WeightRole.PatchWeight, WeightRole.PatchBias, WeightRole.ClsToken, WeightRole.PosEmbed })
             yield return (new(role), role == WeightRole.PatchWeight);

@@ -38,7 +38,8 @@ internal sealed class WeightRing
     /// <summary>The most elements of a stored type that one chunk may have.</summary>
     public int ChunkElements(DType stored) => _slotByteCount / stored.ElementBytes();
 
-    /// <summary>Streams chunks, in any order, and returns when all are in place.</summary>
+    /// <summary>Streams chunks, in any order, and returns when all are in place. Where there are several files, they are read side by
+    /// side.</summary>
     /// <param name="source">Where the tensors are.</param>
     /// <param name="chunks">What to bring, none larger than <see cref="ChunkElements"/>.</param>
     /// <param name="report">Told the elements of each chunk that is under way, on the threads that read.</param>
@@ -47,6 +48,7 @@ internal sealed class WeightRing
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public void Stream(ITensorSource source, IReadOnlyList<WeightChunk> chunks, Action<int>? report, CancellationToken cancellationToken)
     {
+        chunks = SideBySide(chunks, chunk => source.FileOf(chunk.Tensor));
         int next = -1;
         Exception? failure = null;
         Thread[] threads = [.. Enumerable.Range(0, Math.Min(_readers, chunks.Count)).Select(number =>
@@ -79,6 +81,18 @@ internal sealed class WeightRing
                 Interlocked.CompareExchange(ref failure, exception, null);
             }
         }
+    }
+
+    /// <summary>Takes one chunk of each file in turn; within a file they stay in their order.</summary>
+    internal static IReadOnlyList<WeightChunk> SideBySide(IReadOnlyList<WeightChunk> chunks, Func<WeightChunk, string> fileOf)
+    {
+        List<WeightChunk>[] files = [.. chunks.GroupBy(fileOf).Select(file => file.ToList())];
+        if (files.Length <= 1)
+            return chunks;
+        List<WeightChunk> mixed = new(chunks.Count);
+        for (int index = 0; mixed.Count < chunks.Count; index++)
+            mixed.AddRange(files.Where(file => index < file.Count).Select(file => file[index]));
+        return mixed;
     }
 
     /// <summary>One reader's slots and stream.</summary>
@@ -133,6 +147,16 @@ internal sealed class WeightRing
 
         public void Dispose()
         {
+            try
+            {
+                // After a failure copies may still be on their way from the slots.
+                _stream.Synchronize();
+            }
+            catch (CudaException)
+            {
+                // A reason for the failure is known already.
+            }
+
             foreach (Slot? slot in _slots)
                 slot?.Dispose();
             _stream.Dispose();

@@ -20,8 +20,13 @@ internal interface IEncoderBackend : IDisposable
 internal interface IEncoderExecutable
 {
     /// <summary>Runs the graph.</summary>
-    /// <param name="pixels">pixel_values [B, C, H, W].</param>
+    /// <param name="input">Pixels of the type and number that the graph's shape says.</param>
     /// <param name="outputs">All outputs end to end, at their offsets in <see cref="EncoderGraph.Outputs"/>.</param>
     /// <param name="cancellationToken">Looked at between ops.</param>
-    void Run(ReadOnlySpan<float> pixels, Span<float> outputs, CancellationToken cancellationToken);
+    void Run(EncoderInput input, Span<float> outputs, CancellationToken cancellationToken);
+
+    /// <summary>Does whatever only the first run does.</summary>
+    /// <param name="onDevice">For runs whose input and outputs stay on the device, where it has memory of its own.</param>
+    /// <param name="cancellationToken">Stops it.</param>
+    void Warmup(bool onDevice, CancellationToken cancellationToken);
 }

@@ -8,6 +8,9 @@ namespace PixioCuda.Imaging;
 /// <param name="Normalization">What is subtracted and divided by; null for nothing.</param>
 internal sealed record PixelScale(double? Factor, ChannelNormalization? Normalization)
 {
+    /// <summary>Of a picture: red, green, blue.</summary>
+    public const int ChannelCount = 3;
+
     /// <summary>1/255, then ImageNet's mean and deviation.</summary>
     public static PixelScale Published { get; } = new(1 / 255.0, new ChannelNormalization([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]));
 
@@ -22,6 +25,20 @@ internal sealed record PixelScale(double? Factor, ChannelNormalization? Normaliz
             string published = Published.Normalization!.Id;
             return factor + (Normalization is null ? "-unnormalized" : Normalization.Id == published ? "" : Normalization.Id);
         }
+    }
+
+    /// <summary>The same as one step for each channel: a byte times <c>Scale</c>, plus <c>Offset</c>, both [3].</summary>
+    public (double[] Scale, double[] Offset) ToLinear()
+    {
+        double[] scale = new double[ChannelCount], offset = new double[ChannelCount];
+        for (int channel = 0; channel < ChannelCount; channel++)
+        {
+            double deviation = Normalization?.Deviation[channel] ?? 1;
+            scale[channel] = (Factor ?? 1) / deviation;
+            offset[channel] = -(Normalization?.Mean[channel] ?? 0) / deviation;
+        }
+
+        return (scale, offset);
     }
 
     /// <summary>[3, 256]: the value of each byte in each channel, in transformers' arithmetic: the product in double precision, rounded

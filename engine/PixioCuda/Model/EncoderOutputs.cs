@@ -1,3 +1,5 @@
+using System.Numerics.Tensors;
+
 namespace PixioCuda;
 
 /// <summary>Memory for the outputs of a plan; made once, filled by any number of runs.</summary>
@@ -41,7 +43,17 @@ public sealed class EncoderOutputs
     /// <exception cref="ArgumentException">The plan has no such output; the message lists those it has.</exception>
     public IReadOnlyList<int> ShapeOf(string name) => Find(name).Shape;
 
-    private EncoderOutputInfo Find(string name) => Plan.Outputs.FirstOrDefault(output => output.Name == name)
-        ?? throw new ArgumentException(
-            $"There is no output '{name}' here: this plan computes {string.Join(", ", Plan.Outputs.Select(output => output.Name))}.", nameof(name));
+    /// <summary>One output as a tensor over its memory.</summary>
+    /// <param name="name">One of the names in <see cref="EncoderPlan.Outputs"/>.</param>
+    /// <exception cref="ArgumentException">The plan has no such output; the message lists those it has.</exception>
+    public ReadOnlyTensorSpan<float> TensorOf(string name)
+    {
+        EncoderOutputInfo info = Find(name);
+        Span<nint> lengths = stackalloc nint[info.Shape.Count];
+        for (int axis = 0; axis < lengths.Length; axis++)
+            lengths[axis] = info.Shape[axis];
+        return new ReadOnlyTensorSpan<float>(_values.AsSpan((int)info.Offset, (int)info.Length), lengths);
+    }
+
+    private EncoderOutputInfo Find(string name) => Plan.Outputs[Plan.IndexOf(name)];
 }

@@ -19,6 +19,7 @@ public sealed class EncoderPlan
 {
     private readonly EncoderGraph _graph;
     private readonly MemoryPlan _memoryPlan;
+    private int _partBatch;
 
     internal EncoderPlan(PixioModel model, EncoderTaps taps, EncoderGraph graph, MemoryPlan memoryPlan, IEncoderExecutable executable)
     {
@@ -27,6 +28,7 @@ public sealed class EncoderPlan
         Model = model;
         Taps = taps;
         Executable = executable;
+        _partBatch = graph.Shape.Batch;
         Outputs = [.. graph.Outputs.Select(output => new EncoderOutputInfo(output.Name, output.Tensor.Shape, output.Offset))];
     }
 
@@ -39,7 +41,7 @@ public sealed class EncoderPlan
     /// <summary>The outputs, in the order in which they lie in the caller's memory.</summary>
     public IReadOnlyList<EncoderOutputInfo> Outputs { get; }
 
-    /// <summary>The float32 elements of the input: B * C * H * W.</summary>
+    /// <summary>The elements of the input, float32 or bytes as <see cref="InputShape.Pixels"/> says: B * C * H * W.</summary>
     public long InputLength => _graph.Input.ElementCount;
 
     /// <summary>The float32 elements of all outputs together.</summary>
@@ -50,7 +52,28 @@ public sealed class EncoderPlan
 
     internal PixioModel Model { get; }
 
+    /// <summary>The pictures that run together: the batch, or less where it turned out not to fit.</summary>
+    internal int PartBatch
+    {
+        get => Volatile.Read(ref _partBatch);
+        set => Volatile.Write(ref _partBatch, value);
+    }
+
     internal IEncoderExecutable Executable { get; }
+
+    /// <summary>The place of an output in <see cref="Outputs"/>.</summary>
+    /// <exception cref="ArgumentException">There is none of this name; the message lists those there are.</exception>
+    internal int IndexOf(string name)
+    {
+        for (int index = 0; index < Outputs.Count; index++)
+        {
+            if (Outputs[index].Name == name)
+                return index;
+        }
+
+        throw new ArgumentException(
+            $"There is no output '{name}' here: this plan computes {string.Join(", ", Outputs.Select(output => output.Name))}.", nameof(name));
+    }
 
     /// <summary>The memory plan as text: offset, size and lifetime of every intermediate result.</summary>
     public string DescribeMemory() => _memoryPlan.Describe();

@@ -33,6 +33,9 @@ public sealed class PixioBackbone : IDisposable
     /// <summary>The names of the stages, in the order of the maps.</summary>
     public IReadOnlyList<string> Stages => [.. _taps.FeatureMaps.Select(tap => StageNames.NameOf(tap.Stage))];
 
+    /// <summary>What a run is asked for.</summary>
+    internal EncoderTaps Taps => _taps;
+
     /// <summary>Loads a model as a backbone that owns it.</summary>
     /// <param name="model">As for <see cref="PixioModel.Load(string, PixioModelOptions?, IProgress{LoadProgress}?, CancellationToken)"/>.</param>
     /// <param name="backboneOptions">Stages and form of the maps; null for what the config says.</param>
@@ -58,19 +61,19 @@ public sealed class PixioBackbone : IDisposable
     }
 
     /// <summary>Runs the encoder as far as the last chosen stage.</summary>
-    /// <param name="pixels">pixel_values [B, C, H, W], normalised, row-major.</param>
-    /// <param name="shape">Batch and size.</param>
+    /// <param name="pixels">As for <see cref="PixioModel.Run(EncoderInput, EncoderOutputs, CancellationToken)"/>.</param>
+    /// <param name="shape">Batch, size and type of the pixels.</param>
     /// <param name="cancellationToken">Looked at between the steps of the run.</param>
     /// <returns>One map for each of <see cref="Stages"/>.</returns>
     /// <exception cref="ArgumentException">The sides are not multiples of the patch size, or the pixels are not as many as the shape says.</exception>
-    public IReadOnlyList<FeatureMap> Run(ReadOnlySpan<float> pixels, InputShape shape, CancellationToken cancellationToken = default)
+    public IReadOnlyList<FeatureMap> Run(EncoderInput pixels, InputShape shape, CancellationToken cancellationToken = default)
     {
         EncoderOutputs outputs = CreateOutputs(shape);
         Model.Run(pixels, outputs, cancellationToken);
         return [.. outputs.Plan.Outputs.Zip(Stages, (output, stage) => new FeatureMap(stage, output.Shape, outputs[output.Name]))];
     }
 
-    /// <summary>Makes memory for the maps of an input shape, to be filled by <see cref="PixioModel.Run(ReadOnlySpan{float}, EncoderOutputs, CancellationToken)"/>
+    /// <summary>Makes memory for the maps of an input shape, to be filled by <see cref="PixioModel.Run(EncoderInput, EncoderOutputs, CancellationToken)"/>
     /// again and again; the outputs are named "feature_maps.stage8" and so on.</summary>
     /// <exception cref="ArgumentException">The sides are not multiples of the patch size.</exception>
     public EncoderOutputs CreateOutputs(InputShape shape) => Model.CreateOutputs(shape, _taps);

@@ -1,5 +1,9 @@
+using System.Diagnostics;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 using PixioCuda.Cpu;
 using PixioCuda.Cuda;
+using PixioCuda.Diagnostics;
 using PixioCuda.Graph;
 using PixioCuda.Imaging;
 using PixioCuda.Weights;
@@ -8,8 +12,14 @@ namespace PixioCuda;
 
 public sealed partial class PixioModel
 {
-    private PixioModel(OpenedModel opened, IEncoderBackend backend, ImageRecipe recipe, PixioModelOptions options, DeviceChoice device)
+    private readonly ModelTelemetry _telemetry;
+    private readonly ILogger _logger;
+
+    private PixioModel(
+        OpenedModel opened, IEncoderBackend backend, ImageRecipe recipe, PixioModelOptions options, DeviceChoice device, ILogger logger)
     {
+        _logger = logger;
+        _telemetry = new ModelTelemetry(opened.Source.Description, device.CudaId ?? "cpu");
         _backend = backend;
         Config = opened.Config;
         Name = opened.Source.Description;
@@ -29,7 +39,10 @@ public sealed partial class PixioModel
     /// <param name="options">Device, threads, decoder; null for the defaults.</param>
     /// <param name="progress">Told about every 16 MB, on the threads that load.</param>
     /// <param name="cancellationToken">Stops the loading; everything taken is freed.</param>
-    /// <exception cref="ModelFormatException">There is no such model, or its config or weights cannot be used.</exception>
+    /// <exception cref="ModelFormatException">There is no such model, its config or weights cannot be used, or a file ends too early or
+    /// was written to while it was read.</exception>
+    /// <exception cref="IOException">A file cannot be read.</exception>
+    /// <exception cref="PixioException">The device has too little memory, or fails.</exception>
     /// <exception cref="Hub.HubException">The model is on the hub and cannot be had.</exception>
     /// <exception cref="ArgumentException">An option is not valid.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
@@ -42,8 +55,8 @@ public sealed partial class PixioModel
         return Load(opened, options, device, progress, cancellationToken);
     }
 
-    internal static PixioModel Load(OpenedModel opened, PixioModelOptions options)
-        => Load(opened, options, DeviceChoice.Of(options), progress: null, CancellationToken.None);
+    internal static PixioModel Load(OpenedModel opened, PixioModelOptions options, CancellationToken cancellationToken = default)
+        => Load(opened, options, DeviceChoice.Of(options), progress: null, cancellationToken);
 
     private static ImageRecipe RecipeOf(OpenedModel opened, PixioModelOptions options)
     {
@@ -68,12 +81,30 @@ public sealed partial class PixioModel
         OpenedModel opened, PixioModelOptions options, DeviceChoice device, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
     {
         // What can be wrong with the options is found before gigabytes are read.
+        options.Batching.ThrowIfInvalid();
         ImageRecipe recipe = RecipeOf(opened, options);
+        ILogger logger = options.LoggerFactory?.CreateLogger(Log.Category) ?? NullLogger.Instance;
+        Log.Loading(logger, opened.Source.Description, device.CudaId ?? "cpu", device.Precision);
+        long start = Stopwatch.GetTimestamp();
         EncoderWeights weights = EncoderWeights.Bind(opened.Source, opened.Config);
         IEncoderBackend backend = device.CudaId is string id
             ? CudaBackend.Load(
-                id, weights, opened.Config, device.Precision, options.CudaSessions, options.WeightRingByteCount, progress, cancellationToken)
-            : CpuBackend.Load(weights, opened.Config, options.WeightsInMemory ?? DType.F32, device.Cpu!, progress, cancellationToken);
-        return new PixioModel(opened, backend, recipe, options, device);
+                id, weights, opened.Config, recipe.Scale, device.Precision, options.CudaSessions, options.WeightRingByteCount, progress,
+                cancellationToken)
+            : CpuBackend.Load(weights, opened.Config, recipe.Scale, options.WeightsInMemory ?? DType.F32, device.Cpu!, progress, cancellationToken);
+        try
+        {
+            opened.Source.ThrowIfChanged();
+            PixioModel model = new(opened, backend, recipe, options, device, logger);
+            Log.Loaded(logger, model.Name, model.Device, Stopwatch.GetElapsedTime(start).TotalSeconds, model.WeightByteCount);
+            if (model.IsRandom)
+                Log.RandomWeights(logger, model.Name);
+            return model;
+        }
+        catch
+        {
+            backend.Dispose();
+            throw;
+        }
     }
 }

@@ -63,14 +63,14 @@ public sealed class PixioModelInfo
         CpuMemoryModel memoryModel = new(graph, DeviceChoice.Of(new PixioModelOptions { Device = "cpu", Threads = threads }).Cpu!);
         MemoryPlan plan = MemoryPlan.Create(graph, memoryModel);
         return new MemoryEstimate(
-            Config.ParameterCount * sizeof(float), graph.Input.ElementCount * sizeof(float), plan.ArenaByteCount,
+            Config.ParameterCount * sizeof(float), graph.Input.ElementCount * (shape.Pixels == PixelFormat.U8 ? 1 : sizeof(float)), plan.ArenaByteCount,
             graph.OutputLength * sizeof(float), plan.Describe());
     }
 }
 
 /// <summary>The memory of a run on the CPU, in bytes.</summary>
 /// <param name="WeightByteCount">The weights in float32.</param>
-/// <param name="InputByteCount">pixel_values.</param>
+/// <param name="InputByteCount">The pixels.</param>
 /// <param name="ArenaByteCount">The intermediate results that are alive together at most.</param>
 /// <param name="OutputByteCount">The outputs.</param>
 /// <param name="Plan">The memory plan as text: offset, size and lifetime of every intermediate result.</param>

@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging;
 using PixioCuda.Hub;
 using PixioCuda.Imaging;
 using PixioCuda.Weights;
@@ -19,6 +20,14 @@ public sealed record PixioModelOptions
 
     /// <summary>The pinned host memory, in bytes, through which weights are streamed to a CUDA device.</summary>
     public long WeightRingByteCount { get; init; } = 64 << 20;
+
+    /// <summary>Whether a batch that does not fit into a CUDA device's memory is run in parts that do, rather than ending in a
+    /// <see cref="DeviceMemoryException"/>. The results are the same bits; a run in parts allocates managed memory.</summary>
+    public bool SplitBatches { get; init; }
+
+    /// <summary>Whether every run looks at its outputs and, where one holds NaN or infinity, ends in a <see cref="PixioException"/> that names
+    /// the first block whose output is not finite. A run that leaves its outputs on the device then waits for them and copies them.</summary>
+    public bool CheckFinite { get; init; }
 
     /// <summary>How many threads the CPU backend uses, the calling one included; null for one on every core that the process may use.</summary>
     public int? Threads { get; init; }
@@ -43,6 +52,24 @@ public sealed record PixioModelOptions
 
     /// <summary>How a model on the hub is found and downloaded; null for what the environment says.</summary>
     public HubOptions? Hub { get; init; }
+
+    /// <summary>How <c>EmbedAsync</c> puts the pictures of concurrent callers together.</summary>
+    public BatchingOptions Batching { get; init; } = new();
+
+    /// <summary>What makes the logger "PixioCuda"; null for none.</summary>
+    public ILoggerFactory? LoggerFactory { get; init; }
+
+    /// <summary>Finds what is wrong with the options before a model is loaded. (Whether there is such a device, and whether the model's
+    /// pictures suit recipe and size, shows when it is.)</summary>
+    /// <exception cref="ArgumentException">A value is out of range, two exclude each other, or there is no such recipe or device
+    /// name.</exception>
+    public void ThrowIfInvalid()
+    {
+        _ = DeviceChoice.Of(this);
+        Batching.ThrowIfInvalid();
+        if (Recipe is not (ImageRecipe.HfName or ImageRecipe.MetaKnnName))
+            throw new ArgumentException($"There is no recipe '{Recipe}'. The recipes are {ImageRecipe.HfName} and {ImageRecipe.MetaKnnName}.");
+    }
 
     /// <summary>The width of the vectors that the CPU kernels use (512, 256 or 128); null for the widest of this machine. For tests.</summary>
     internal int? VectorBits { get; init; }

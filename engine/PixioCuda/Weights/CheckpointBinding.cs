@@ -107,6 +107,10 @@ internal sealed class CheckpointBinding : ITensorSource
         _source.ReadBytes(place.Stored, place.FirstElement * place.Stored.DType.ElementBytes() + byteOffset, destination);
     }
 
+    public string FileOf(TensorInfo tensor) => _source.FileOf(_places[tensor.Name].Stored);
+
+    public void ThrowIfChanged() => _source.ThrowIfChanged();
+
     /// <summary>Leaves the checkpoint open: it belongs to who opened it.</summary>
     public void Dispose()
     {

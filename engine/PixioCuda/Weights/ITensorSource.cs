@@ -25,4 +25,14 @@ internal interface ITensorSource : IDisposable
     /// <param name="destination">Filled completely.</param>
     /// <exception cref="ModelFormatException">The file ends before the tensor does.</exception>
     void ReadBytes(TensorInfo tensor, long byteOffset, Span<byte> destination);
+
+    /// <summary>The file that holds a tensor, where there are several: reads of different files gain from running at a time.</summary>
+    string FileOf(TensorInfo tensor) => Description;
+
+    /// <summary>To be asked when everything is read: whether it is still what was opened.</summary>
+    /// <exception cref="ModelFormatException">A file was written to meanwhile.</exception>
+    void ThrowIfChanged()
+    {
+        // What is made from a seed does not change.
+    }
 }

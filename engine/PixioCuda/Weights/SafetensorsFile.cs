@@ -10,13 +10,15 @@ namespace PixioCuda.Weights;
 public sealed class SafetensorsFile : ITensorSource
 {
     private readonly SafeFileHandle _file;
+    private readonly FileStamp _stamp;
     private readonly Dictionary<string, long> _starts;
 
-    private SafetensorsFile(string path, SafeFileHandle file, SafetensorsHeader header)
+    private SafetensorsFile(string path, SafeFileHandle file, FileStamp stamp, SafetensorsHeader header)
     {
         Path = path;
         Metadata = header.Metadata;
         _file = file;
+        _stamp = stamp;
 
         Dictionary<string, TensorInfo> tensors = new(header.Entries.Count);
         Dictionary<string, string> unsupported = [];
@@ -67,7 +69,7 @@ public sealed class SafetensorsFile : ITensorSource
             path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, FileOptions.SequentialScan);
         try
         {
-            return new SafetensorsFile(path, file, SafetensorsHeader.Read(file, path));
+            return new SafetensorsFile(path, file, FileStamp.Of(file), SafetensorsHeader.Read(file, path));
         }
         catch (NotSupportedException exception)
         {
@@ -107,6 +109,8 @@ public sealed class SafetensorsFile : ITensorSource
     /// <exception cref="ArgumentOutOfRangeException">The range is not inside the tensor.</exception>
     public void ReadFloats(TensorInfo tensor, long firstElement, Span<float> destination)
         => TensorSourceExtensions.ReadFloats(this, tensor, firstElement, destination);
+
+    void ITensorSource.ThrowIfChanged() => _stamp.ThrowIfChanged(_file, Path);
 
     /// <summary>Closes the file.</summary>
     public void Dispose() => _file.Dispose();

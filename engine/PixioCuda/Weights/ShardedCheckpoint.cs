@@ -73,6 +73,14 @@ internal sealed class ShardedCheckpoint : ITensorSource
         _shards[shard].ReadBytes(tensor, byteOffset, destination);
     }
 
+    public string FileOf(TensorInfo tensor) => _shardOfTensor[tensor.Name];
+
+    public void ThrowIfChanged()
+    {
+        foreach (ITensorSource shard in _shards.Values)
+            shard.ThrowIfChanged();
+    }
+
     public void Dispose()
     {
         foreach (SafetensorsFile shard in _shards.Values)

@@ -5,13 +5,16 @@ using Xunit;
 
 namespace PixioCuda.Cuda.Tests;
 
-/// <summary>What tests of the driver's rules ask of the emulator. Counts and faults are of the calling thread's calls; all else is the
+/// <summary>What tests of the driver's rules ask of the emulator. Counts and faults are of the calling thread's calls, unless they say otherwise; all else is the
 /// process's, so that who uses it runs alone (<see cref="EmulatorAlone"/>).</summary>
 internal static unsafe partial class Emulator
 {
     private static delegate* unmanaged<ulong, int, void> _failAt;
     private static delegate* unmanaged<ulong> _callCount;
     private static delegate* unmanaged<byte*, int, int> _failedFunction;
+    private static delegate* unmanaged<ulong, int, void> _failProcessAt;
+    private static delegate* unmanaged<ulong> _processCallCount;
+    private static delegate* unmanaged<byte*, int, int> _processFailedFunction;
     private static delegate* unmanaged<ulong*, void> _liveHandles;
     private static delegate* unmanaged<byte*, int, int> _takeViolations;
     private static delegate* unmanaged<int, ulong, ulong> _setMemoryLimit;
@@ -37,6 +40,15 @@ internal static unsafe partial class Emulator
 
     /// <summary>Makes the n-th call from now on by this thread fail; 0 for none.</summary>
     public static void FailAt(ulong n, CUresult result) => _failAt(n, (int)result);
+
+    /// <summary>As <see cref="CallCount"/>, of all threads since <see cref="FailProcessAt"/>.</summary>
+    public static ulong ProcessCallCount => _processCallCount();
+
+    /// <summary>The function that <see cref="FailProcessAt"/> made fail; empty when it came to nothing.</summary>
+    public static string ProcessFailedFunction => Text(_processFailedFunction);
+
+    /// <summary>Makes the n-th call from now on by any thread fail; 0 for none.</summary>
+    public static void FailProcessAt(ulong n, CUresult result) => _failProcessAt(n, (int)result);
 
     /// <summary>What the driver has handed out and not got back.</summary>
     public static LiveHandles Live()
@@ -68,6 +80,9 @@ internal static unsafe partial class Emulator
         _failAt = (delegate* unmanaged<ulong, int, void>)NativeLibrary.GetExport(library, "emulatorFailAt");
         _callCount = (delegate* unmanaged<ulong>)NativeLibrary.GetExport(library, "emulatorCallCount");
         _failedFunction = (delegate* unmanaged<byte*, int, int>)NativeLibrary.GetExport(library, "emulatorFailedFunction");
+        _failProcessAt = (delegate* unmanaged<ulong, int, void>)NativeLibrary.GetExport(library, "emulatorFailProcessAt");
+        _processCallCount = (delegate* unmanaged<ulong>)NativeLibrary.GetExport(library, "emulatorProcessCallCount");
+        _processFailedFunction = (delegate* unmanaged<byte*, int, int>)NativeLibrary.GetExport(library, "emulatorProcessFailedFunction");
         _liveHandles = (delegate* unmanaged<ulong*, void>)NativeLibrary.GetExport(library, "emulatorLiveHandles");
         _takeViolations = (delegate* unmanaged<byte*, int, int>)NativeLibrary.GetExport(library, "emulatorTakeViolations");
         _setMemoryLimit = (delegate* unmanaged<int, ulong, ulong>)NativeLibrary.GetExport(library, "emulatorSetMemoryLimit");

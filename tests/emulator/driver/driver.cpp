@@ -17,6 +17,9 @@ struct FaultPlan {
     std::string failed;    // the function that was made to fail
 };
 thread_local FaultPlan faults;
+/// The same for all host threads together, where one call of the program under test uses several.
+FaultPlan process_faults;
+std::mutex process_faults_mutex;
 
 DeviceProperties properties_of(const std::string& architecture) {
     // By the tables of the CUDA Programming Guide; the number of multiprocessors is small so that persistent kernels loop.
@@ -30,11 +33,21 @@ DeviceProperties properties_of(const std::string& architecture) {
 /// Counts a call; the result that it must give instead of its own, or 0.
 int planned_fault(const char* function) {
     call_error.clear();
-    if (++faults.calls != faults.fail_at)
-        return CUDA_SUCCESS;
-    faults.failed = function;
-    remember_error(std::string(function) + " was made to fail by a test");
-    return faults.result;
+    int result = CUDA_SUCCESS;
+    if (++faults.calls == faults.fail_at) {
+        faults.failed = function;
+        result = faults.result;
+    }
+    {
+        std::lock_guard lock(process_faults_mutex);
+        if (++process_faults.calls == process_faults.fail_at) {
+            process_faults.failed = function;
+            result = process_faults.result;
+        }
+    }
+    if (result != CUDA_SUCCESS)
+        remember_error(std::string(function) + " was made to fail by a test");
+    return result;
 }
 } // namespace
 
@@ -143,6 +156,26 @@ int emulatorFailedFunction(char* buffer, int capacity) {
     if (buffer && capacity > 0)
         buffer[faults.failed.copy(buffer, capacity - 1)] = 0;
     return static_cast<int>(faults.failed.size()) + 1;
+}
+
+/// As emulatorFailAt, for the calls of all host threads together.
+void emulatorFailProcessAt(uint64_t n, int result) {
+    std::lock_guard lock(process_faults_mutex);
+    process_faults = {0, n, result, {}};
+}
+
+/// The calls of all host threads since emulatorFailProcessAt.
+uint64_t emulatorProcessCallCount() {
+    std::lock_guard lock(process_faults_mutex);
+    return process_faults.calls;
+}
+
+/// The function that emulatorFailProcessAt made fail; empty when it came to nothing.
+int emulatorProcessFailedFunction(char* buffer, int capacity) {
+    std::lock_guard lock(process_faults_mutex);
+    if (buffer && capacity > 0)
+        buffer[process_faults.failed.copy(buffer, capacity - 1)] = 0;
+    return static_cast<int>(process_faults.failed.size()) + 1;
 }
 
 /// Counts a call of another emulated library; the CUresult for which it must fail, or 0.

@@ -43,6 +43,15 @@ Registry& registry() {
     return *instance;
 }
 
+size_t round_up(size_t value, size_t multiple) { return (value + multiple - 1) / multiple * multiple; }
+
+/// Gives back the whole pages of a range whose first and last may be shared.
+void give_back_pages(void* begin, size_t bytes) {
+    uintptr_t first = round_up(reinterpret_cast<uintptr_t>(begin), kPage), last = (reinterpret_cast<uintptr_t>(begin) + bytes) / kPage * kPage;
+    if (first < last)
+        madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
+}
+
 void* reserve_range(size_t bytes, int protection) {
     // Only pages that are touched take memory.
     void* memory = mmap(nullptr, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -52,8 +61,6 @@ void* reserve_range(size_t bytes, int protection) {
     }
     return memory;
 }
-
-size_t round_up(size_t value, size_t multiple) { return (value + multiple - 1) / multiple * multiple; }
 
 /// The entry that begins at or before an address, in the room that belongs to it; null for none.
 Entry* entry_near(const void* pointer) {
@@ -131,13 +138,15 @@ void DeviceMemory::release(unsigned char* memory) {
     all.live--;
     if (entry.allocation.digest_only)
         return;
-    std::memset(states_ + start, kOutside, entry.allocation.bytes);
     madvise(memory, pages, MADV_DONTNEED);
     mprotect(memory, pages, PROT_NONE);
-    // Whole pages of the shadow; its records lie eight bytes to a byte, so that every page of memory is eight of theirs. Those of lines
-    // stay as they are, for this memory is never used again.
+    // This memory is never used again, so that its shadow goes too: pages that are given back read as zeros.
+    static_assert(kOutside == 0);
+    madvise(states_ + start, pages, MADV_DONTNEED);
     madvise(writes_ + start, pages * sizeof(AccessRecord), MADV_DONTNEED);
     madvise(reads_ + start, pages * sizeof(AccessRecord), MADV_DONTNEED);
+    give_back_pages(line_writes_ + start / kLineBytes, pages / kLineBytes * sizeof(AccessRecord));
+    give_back_pages(line_reads_ + start / kLineBytes, pages / kLineBytes * sizeof(AccessRecord));
 }
 
 size_t DeviceMemory::release_all(int device) {
@@ -219,12 +228,17 @@ uint64_t DeviceMemory::set_digest_threshold(uint64_t bytes) {
 
 // The sum over all words of word times weight: it does not matter in which pieces the bytes come.
 bool DeviceMemory::add_to_digest(const void* pointer, const unsigned char* bytes, size_t count) {
-    std::lock_guard lock(registry().mutex);
-    Entry& entry = *entry_near(pointer);
-    size_t begin = reinterpret_cast<uintptr_t>(pointer) - entry.allocation.start;
-    if (!add_range(entry.written, begin, begin + count))
-        return false;
-    entry.digested += count;
+    size_t begin;
+    Entry* entry;    // in a map, which does not move it
+    {
+        std::lock_guard lock(registry().mutex);
+        entry = entry_near(pointer);
+        begin = reinterpret_cast<uintptr_t>(pointer) - entry->allocation.start;
+        if (!add_range(entry->written, begin, begin + count))
+            return false;
+        entry->digested += count;
+    }
+    // Outside of the lock, so that the threads of a program digest side by side; zeros, of which sparse files are full, count nothing.
     uint64_t sum = 0;
     size_t i = 0;
     for (; i < count && (begin + i) % 8; i++)
@@ -232,11 +246,13 @@ bool DeviceMemory::add_to_digest(const void* pointer, const unsigned char* bytes
     for (; i + 8 <= count; i += 8) {
         uint64_t word;
         std::memcpy(&word, bytes + i, 8);
-        sum += word * weight((begin + i) / 8);
+        if (word)
+            sum += word * weight((begin + i) / 8);
     }
     for (; i < count; i++)
         sum += (static_cast<uint64_t>(bytes[i]) << 8 * ((begin + i) % 8)) * weight((begin + i) / 8);
-    entry.digest += sum;
+    std::lock_guard lock(registry().mutex);
+    entry->digest += sum;
     return true;
 }
 

@@ -12,10 +12,14 @@ internal sealed class TorchCheckpoint : ITensorSource
     private const string PickleName = "data.pkl";
 
     private readonly ZipReader _archive;
+    private readonly SafeFileHandle _file;
+    private readonly FileStamp _stamp;
     private readonly Dictionary<string, (TorchTensor Tensor, ZipContent Content, bool IsContiguous)> _places = [];
 
-    private TorchCheckpoint(string path, ZipReader archive)
+    private TorchCheckpoint(string path, SafeFileHandle file, FileStamp stamp, ZipReader archive)
     {
+        _file = file;
+        _stamp = stamp;
         Description = path;
         _archive = archive;
         string root = FindRoot(archive, path);
@@ -58,8 +62,9 @@ internal sealed class TorchCheckpoint : ITensorSource
         ZipReader? archive = null;
         try
         {
+            FileStamp stamp = FileStamp.Of(file);
             archive = ZipReader.Open(file, path);
-            return new TorchCheckpoint(path, archive);
+            return new TorchCheckpoint(path, file, stamp, archive);
         }
         catch
         {
@@ -86,6 +91,8 @@ internal sealed class TorchCheckpoint : ITensorSource
         else
             StridedRead.Fill(place.Tensor, byteOffset, destination, (offset, bytes) => _archive.Read(place.Content, offset, bytes));
     }
+
+    public void ThrowIfChanged() => _stamp.ThrowIfChanged(_file, Description);
 
     public void Dispose() => _archive.Dispose();
 
