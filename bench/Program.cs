@@ -10,6 +10,7 @@ using BenchmarkDotNet.Running;
 using BenchmarkDotNet.Toolchains.InProcess.Emit;
 using Perfolizer.Horology;
 using PixioCuda.Bench;
+using PixioCuda.Bench.Pipeline;
 using PixioCuda.Bench.Reporting;
 using PixioCuda.Bench.Suites;
 using PixioCuda.Bench.Suites.Cuda;
@@ -17,12 +18,18 @@ using PixioCuda.Interop;
 using PixioCuda.Weights;
 
 // Without arguments: a short job of every suite and one table. "hub": the rate of downloads beside curl's. "load [PRESET]": loading
-// beside a plain read, and its memory. With other arguments:
+// beside a plain read, and its memory. "pipeline decode|engine [MODEL [N]]|memory [N]": from files to features. With other arguments:
 // BenchmarkDotNet's own command line (--filter '*Gemm*', --list flat, ...), with the same columns.
 if (args is ["expected", ..])
     return ExpectedTimes.Print(args.Length > 1 ? args[1] : "vith16", args.Length > 2 ? [.. args[2].Split(',').Select(int.Parse)] : [1, 8, 64]);
 if (args is ["hub"])
     return HubRate.Run(1_000_000_000);
+if (args is ["pipeline", "decode"])
+    return PipelineRate.Decode();
+if (args is ["pipeline", "engine", ..])
+    return PipelineRate.Engine(args.Length > 2 ? args[2] : "random:vitb16", args.Length > 3 ? int.Parse(args[3]) : 40);
+if (args is ["pipeline", "memory", ..])
+    return PipelineMemory.Run(args.Length > 2 ? int.Parse(args[2]) : 100_000);
 if (args is ["load", ..])
     return LoadRate.Run(args.Length > 1 ? args[1] : "vith16");
 if (args is [LoadRate.OnceMode, string once, string order])
