@@ -4,7 +4,7 @@ CLI := engine/PixioCuda.Cli/bin/$(CONFIGURATION)/net10.0/pixio
 SAMPLE := tests/data/images/cat.png
 MODEL ?= random:vitb16
 
-.PHONY: build run test test-fast fuzz mutate soak pack bench bench-hub bench-pipeline bench-load bench-peers format lint clean
+.PHONY: build run test test-fast fuzz mutate soak pack bench bench-hub bench-pipeline bench-load bench-peers bundle bundle-smoke format lint clean
 
 # Leaves the command at bin/pixio.
 build:
@@ -22,9 +22,9 @@ run: build
 test: build
 	@tests/run.sh
 
-# Without the full-width models: half a minute instead of a few.
+# Without the full-width models, the soak and published hosts: half a minute instead of a few.
 test-fast: build
-	@tests/run.sh -trait- "Category=Full width"
+	@tests/run.sh -trait- "Category=Full width" -trait- "Category=Soak" -trait- "Category=Publish"
 
 # Every parser of foreign bytes against 100,000 damaged files (make test: 5,000); a few minutes.
 fuzz: build
@@ -72,6 +72,14 @@ bench-peers:
 	dotnet build bench/peers -c $(CONFIGURATION) -v quiet -nologo
 	dotnet bench/peers/bin/$(CONFIGURATION)/net10.0/PixioCuda.Peers.dll $(PEERS)
 
+# One archive for a GPU host without .NET or network; docs/hardware/README.md says how it is run there.
+bundle: build
+	bench/bundle/bundle.sh artifacts/pixio-bundle.tar.xz
+
+# Makes it and runs all of it that needs no GPU, on the emulated driver: a few minutes.
+bundle-smoke: bundle
+	bench/bundle/smoke.sh artifacts/pixio-bundle.tar.xz
+
 format:
 	dotnet format PixioCuda.sln --no-restore
 
@@ -80,5 +88,5 @@ lint: build
 	dotnet format PixioCuda.sln --no-restore --verify-no-changes
 
 clean:
-	rm -rf bin out BenchmarkDotNet.Artifacts
+	rm -rf bin out artifacts BenchmarkDotNet.Artifacts
 	find engine interop kernels bench tests -type d \( -name bin -o -name obj \) -prune -exec rm -rf {} +

@@ -88,8 +88,8 @@ internal sealed class GemmKernel
         {
             _device.Launch(stream, _kernel, _launch, new GemmSm90Args
             {
-                A = MapOf(a, _shape.M, _shape.A.Pitch, warpgroups.BlockM),
-                W = MapOf(w, _shape.N, _shape.K, warpgroups.BlockN / warpgroups.Cluster),
+                A = MapOf(a, _shape.M, _shape.A.Pitch, warpgroups.BlockM / warpgroups.ClusterN),
+                W = MapOf(w, _shape.N, _shape.K, warpgroups.BlockN / warpgroups.ClusterM),
                 Bias = bias,
                 Residual = residual.As<float>(),
                 C = c,
@@ -140,6 +140,8 @@ internal sealed class GemmKernel
                 [(long)pitch * _shape.Element.ByteCount()], [WarpgroupGemmConfig.SliceK, boxRows])
             {
                 Swizzle = TensorMapSwizzle.Span128,
+                // The next slice of a row lies in the same 256 bytes.
+                Promotion = TensorMapPromotion.Bytes256,
             });
 
     private void Require(string name, DevicePointer<byte> pointer, int alignment)

@@ -10,11 +10,12 @@ namespace PixioCuda.Kernels;
 /// <param name="Stages">Slices of 64 columns in shared memory.</param>
 /// <param name="Consumers">Warpgroups that multiply.</param>
 /// <param name="PingPong">Whether they take tiles in turn; else they share the rows of each.</param>
-/// <param name="Cluster">Blocks that share the copies of W.</param>
+/// <param name="ClusterM">Blocks below each other, which share the copies of W.</param>
+/// <param name="ClusterN">Blocks beside each other, which share the copies of A.</param>
 /// <param name="Epilogue">What follows the product.</param>
 internal sealed record WarpgroupGemmConfig(
-    ElementType Element, ElementType Output, int BlockM, int BlockN, int Stages, int Consumers, bool PingPong, int Cluster,
-    GemmEpilogue Epilogue)
+    ElementType Element, ElementType Output, int BlockM, int BlockN, int Stages, int Consumers, bool PingPong, int ClusterM,
+    int ClusterN, GemmEpilogue Epilogue)
     : GemmConfig(BlockM, BlockN, SliceK, Stages, 1, Epilogue, 16, VectorOf(Output), false)
 {
     /// <summary>Columns of a slice: a row of them is the span of the 128-byte swizzle.</summary>
@@ -22,13 +23,16 @@ internal sealed record WarpgroupGemmConfig(
 
     private const int WarpgroupSize = 128, MBarrierBytes = 8;
 
-    /// <summary>How tuning names it, such as coop-128x256-4-2: mode, tile, stages, blocks of a cluster.</summary>
-    public string Name => $"{(PingPong ? "pingpong" : "coop")}-{BlockM}x{BlockN}-{Stages}-{Cluster}";
+    /// <summary>How tuning names it, such as coop-128x256-4-2x1: mode, tile, stages, cluster.</summary>
+    public string Name => $"{(PingPong ? "pingpong" : "coop")}-{BlockM}x{BlockN}-{Stages}-{ClusterM}x{ClusterN}";
+
+    /// <summary>Blocks of a cluster.</summary>
+    public int Cluster => ClusterM * ClusterN;
 
     public override KernelSource Source => KernelText.Source<GemmSm90Args>(
         "gemm_sm90", new("ELEMENT", Element.DeviceName()), new("OUTPUT", Output.DeviceName()), new("EPILOGUE", $"k{Epilogue}"),
         new("BLOCK_M", $"{BlockM}"), new("BLOCK_N", $"{BlockN}"), new("STAGES", $"{Stages}"), new("CONSUMERS", $"{Consumers}"),
-        new("PING_PONG", PingPong ? "true" : "false"), new("CLUSTER", $"{Cluster}"));
+        new("PING_PONG", PingPong ? "true" : "false"), new("CLUSTER_M", $"{ClusterM}"), new("CLUSTER_N", $"{ClusterN}"));
 
     public override int Threads => (Consumers + 1) * WarpgroupSize;
 
@@ -57,30 +61,39 @@ internal sealed record WarpgroupGemmConfig(
 
     private protected override int RowPasses => 1;
 
-    /// <summary>Rows of tiles that a cluster goes through at a time.</summary>
-    public long ClusterRows(GemmShape shape) => CeilDiv(shape.M, Cluster * BlockM);
+    /// <summary>Rows and columns of clusters' tiles.</summary>
+    public (long Rows, long Columns) ClusterTiles(GemmShape shape)
+        => (CeilDiv(shape.M, ClusterM * BlockM), CeilDiv(shape.N, ClusterN * BlockN));
 
     /// <summary>Clusters that are launched: each goes through tiles until none is left.</summary>
     public int Clusters(GemmShape shape, int smCount)
-        => (int)Math.Min(Math.Max(1, smCount / Cluster), ClusterRows(shape) * Tiles(shape).Columns);
+    {
+        (long rows, long columns) = ClusterTiles(shape);
+        return (int)Math.Min(ResidentClusters(smCount), rows * columns);
+    }
 
-    /// <summary>What a launch moves: A once for each column of tiles, W once for each row of clusters' tiles, the residual
+    /// <summary>What a launch moves: A once for each column of clusters' tiles, W once for each row of them, the residual
     /// and C once.</summary>
     public override KernelWork Work(GemmShape shape)
     {
-        long columns = Tiles(shape).Columns, rows = ClusterRows(shape), size = shape.Element.ByteCount();
+        (long rows, long columns) = ClusterTiles(shape);
+        long size = shape.Element.ByteCount();
         long a = (long)shape.M * shape.K * size, w = (long)shape.N * shape.K * size, elements = (long)shape.M * shape.N;
         long bias = shape.HasBias ? (long)shape.N * sizeof(float) : 0;
         long residual = shape.HasResidual ? elements * shape.Residual.ByteCount() : 0, c = elements * shape.Output.ByteCount();
         return new KernelWork(
-            (a * columns) + (w * rows) + (bias * rows * Cluster * WarpsM) + residual, c, shape.Flops, a + w + bias + residual + c);
+            (a * columns) + (w * rows) + (bias * rows * ClusterM * WarpsM) + residual, c, shape.Flops, a + w + bias + residual + c);
     }
 
     public override int Band(GemmShape shape, int smCount)
     {
-        double wave = Math.Max(1, smCount / Cluster);
-        return (int)Math.Clamp(Math.Round(Math.Sqrt(wave * BlockN / (Cluster * BlockM))), 1, ClusterRows(shape));
+        double wave = ResidentClusters(smCount);
+        return (int)Math.Clamp(Math.Round(Math.Sqrt(wave * ClusterN * BlockN / (ClusterM * BlockM))), 1, ClusterTiles(shape).Rows);
     }
+
+    /// <summary>Clusters that run at a time. The multiprocessors of a cluster belong to one group of 16 or 18 (H100 white paper, figure 6),
+    /// of which those that fill no cluster stay idle.</summary>
+    private int ResidentClusters(int smCount) => Math.Max(1, Cluster <= 2 ? smCount / Cluster : smCount / 16 * (16 / Cluster));
 
     private static int VectorOf(ElementType output) => 16 / output.ByteCount();
 }

@@ -12,11 +12,13 @@ namespace PixioCuda.Kernels;
 internal sealed record WarpgroupGemmEstimate(
     WarpgroupGemmConfig Config, long Tiles, long Waves, double MainloopCycles, double EpilogueCycles, double Cycles);
 
-/// <summary>The tile shapes of gemm_sm90.cu and the wave table by which one is chosen. All of them give the same bits, so that the choice
-/// may depend on how many rows there are; whether a product goes this way at all may not, and depends on its columns and types alone.</summary>
+/// <summary>The tile shapes of gemm_sm90.cu and the wave table by which one is chosen. All of them give the same bits, so that the
+/// choice may depend on how many rows there are; whether a product goes this way at all may not, and depends on its columns and types
+/// alone.</summary>
 internal static class WarpgroupGemmTiles
 {
-    // Multiply-adds of a multiprocessor in a cycle (H100 white paper), and what shared memory gives the tensor cores in one.
+    // Multiply-adds of a multiprocessor in a cycle (H100 white paper), and what shared memory gives the tensor cores in one. How many cycles
+    // a second has depends on the power that they take, but hardly on the tile.
     private const double MultiplyAddsPerCycle = 2048, SharedBytesPerCycle = 128;
 
     // What the second-level cache gives a multiprocessor in a cycle when all ask, and the cycles of a tensor copy; both estimated, to be
@@ -29,16 +31,17 @@ internal static class WarpgroupGemmTiles
     // Instructions of the way out for each sum, by what is computed: conversion, exchange and store; the error function; a residual.
     private const double StoreInstructions = 4, GeluInstructions = 14, ResidualInstructions = 3, LanesPerCycle = 128;
 
-    private static readonly int[] ClusterSizes = [1, 2];
+    // The widest is for few rows: what they read of A is most of all.
+    private static readonly (int M, int N)[] Clusters = [(1, 1), (2, 1), (1, 2), (2, 2), (2, 4)];
 
     private static readonly Tile[] Tiles =
     [
-        // 128 sums a lane: the largest tiles, which read least of shared memory and of the second-level cache.
-        new(128, 256, 4, 2, false), new(256, 128, 4, 2, false),
+        // Up to 192 sums a lane: the largest tiles, which read least of shared memory and of the second-level cache.
+        new(128, 256, 4, 2, false), new(256, 128, 4, 2, false), new(256, 192, 4, 2, false),
         new(128, 192, 5, 2, false), new(128, 160, 6, 2, false), new(128, 128, 6, 2, false),
         new(192, 160, 4, 3, false), new(192, 128, 5, 3, false),
         // In turn: the epilogue of one tile is hidden behind the products of the next.
-        new(128, 128, 6, 2, true), new(64, 256, 5, 2, true), new(64, 192, 6, 2, true), new(64, 128, 8, 2, true),
+        new(128, 192, 5, 2, true), new(128, 160, 6, 2, true), new(128, 128, 6, 2, true), new(64, 256, 5, 2, true), new(64, 192, 6, 2, true), new(64, 128, 8, 2, true),
         // Few rows: narrow tiles, so that every multiprocessor has one.
         new(64, 96, 8, 2, true), new(64, 64, 8, 2, true), new(64, 32, 8, 2, true),
     ];
@@ -55,23 +58,27 @@ internal static class WarpgroupGemmTiles
     /// <summary>All configurations that a product can have on a device, with what each is expected to take: the wave table.</summary>
     public static IEnumerable<WarpgroupGemmEstimate> Candidates(GemmShape shape, DeviceLimits device)
         => from tile in Tiles
-           from cluster in ClusterSizes
-           // Blocks of a cluster have rows of their own: with one row of tiles there is nothing to share.
-           where cluster == 1 || shape.M > tile.BlockM
+           from cluster in Clusters
+           // With one row or column of tiles there is nothing to share.
+           where (cluster.M == 1 || shape.M > tile.BlockM) && (cluster.N == 1 || shape.N > tile.BlockN)
+               && (cluster.N <= 2 || tile.BlockM == 64)
            let config = new WarpgroupGemmConfig(
-               shape.Element, shape.Output, tile.BlockM, tile.BlockN, tile.Stages, tile.Consumers, tile.PingPong, cluster, shape.Epilogue)
+               shape.Element, shape.Output, tile.BlockM, tile.BlockN, tile.Stages, tile.Consumers, tile.PingPong, cluster.M,
+               cluster.N, shape.Epilogue)
            where config.SharedBytes <= device.SharedBytesPerBlock
            select Estimate(config, shape, device);
 
     private static WarpgroupGemmEstimate Estimate(WarpgroupGemmConfig config, GemmShape shape, DeviceLimits device)
     {
-        long tiles = config.ClusterRows(shape) * config.Tiles(shape).Columns, clusters = config.Clusters(shape, device.SmCount);
+        (long tileRows, long tileColumns) = config.ClusterTiles(shape);
+        long tiles = tileRows * tileColumns, clusters = config.Clusters(shape, device.SmCount);
         long waves = (tiles + clusters - 1) / clusters, slices = (shape.K + WarpgroupGemmConfig.SliceK - 1) / WarpgroupGemmConfig.SliceK;
         double area = (double)config.BlockM * config.BlockN, paddedK = slices * WarpgroupGemmConfig.SliceK;
         // Each wgmma of 64 rows reads its A and all of W's columns: 2 (64 + BLOCK_N) bytes along K.
         double multiply = area * paddedK / MultiplyAddsPerCycle;
         double shared = config.BlockM / 64.0 * (64 + config.BlockN) * 2 * paddedK / SharedBytesPerCycle;
-        double copies = (config.BlockM + ((double)config.BlockN / config.Cluster)) * 2 * paddedK / L2BytesPerCycle;
+        double rows = ((double)config.BlockM / config.ClusterN) + ((double)config.BlockN / config.ClusterM);
+        double copies = rows * 2 * paddedK / L2BytesPerCycle;
         double latency = slices * CopyLatencyCycles / config.Stages;
         double mainloop = Math.Max(Math.Max(multiply, shared), Math.Max(copies, latency));
         double instructions = StoreInstructions + (shape.Epilogue == GemmEpilogue.BiasGelu ? GeluInstructions : 0)

@@ -1,16 +1,20 @@
 // C[M, N] = epilogue(A[M, K] W[N, K]^T) in bf16 or f16 on the tensor cores of sm_90a: what gemm.cu computes, by wgmma and tensor copies.
 //
-// Precision   ELEMENT is bf16 or f16. Products are summed in float32 by wgmma of 16 along K, ascending in one accumulator, whatever the
-//             tile: every configuration gives the same bits. Bias is float32; OUTPUT is ELEMENT, or f32 with a residual of f32; one rounding.
-// Mapping     Persistent: a cluster of CLUSTER blocks goes through tiles of CLUSTER * BLOCK_M x BLOCK_N, in bands as in gemm.cu. One
-//             warpgroup copies; CONSUMERS warpgroups multiply, which share the rows of a tile, or (PING_PONG) take tiles in turn, so that
-//             one multiplies while the other is busy with its epilogue. A warpgroup has 64 or 128 rows of BLOCK_N sums in registers.
-// Pipeline    STAGES slices of 64 columns in shared memory, filled by tensor copies. Each block of a cluster fetches its part of W for all
-//             of them. Weights of the first slices are fetched before the kernel in front of this one has ended.
+// Precision   ELEMENT is bf16 or f16. Products are summed in float32 by wgmma of 16 along K, ascending in one accumulator, whatever
+//             the tile: every configuration gives the same bits. Bias is float32; OUTPUT is ELEMENT, or f32 with a residual of f32; one
+//             rounding.
+// Mapping     Persistent: a cluster of CLUSTER_M x CLUSTER_N blocks goes through tiles of as many BLOCK_M x BLOCK_N, in bands as in
+//             gemm.cu. One warpgroup copies; CONSUMERS warpgroups multiply, which share the rows of a tile, or (PING_PONG) take tiles in
+//             turn, so that one multiplies while the other is busy with its epilogue. A warpgroup has 64 or 128 rows of BLOCK_N sums in
+//             registers.
+// Pipeline    STAGES slices of 64 columns in shared memory, filled by tensor copies. Blocks of a cluster that need the same rows of W,
+//             or of A, fetch a part each for all of them. Weights of the first slices are fetched before the kernel in front of this one
+//             has ended.
 // Shared      [STAGES][BLOCK_M + BLOCK_N][64], rows of 128 bytes swizzled over 8 rows; then two mbarriers for each stage.
 // Way out     Lanes of four exchange sums until each has 16 bytes of a row, then store: whole sectors, no shared memory.
-// Roofline    2 M N K FLOP. A is asked for ceil(N / BLOCK_N) times, W ceil(M / (CLUSTER * BLOCK_M)) times; DRAM sees each once when the
-//             bands hold. With M >= 2 BLOCK_M bound by tensor cores; with few rows by reading W. Reached: not yet measured on a GPU.
+// Roofline    2 M N K FLOP. A is asked for ceil(N / (CLUSTER_N * BLOCK_N)) times, W ceil(M / (CLUSTER_M * BLOCK_M)) times; DRAM sees
+//             each once when the bands hold. With M >= 2 BLOCK_M bound by tensor cores; with few rows by reading W. Reached: not yet
+//             measured on a GPU.
 #include "cluster.cuh"
 #include "epilogue.cuh"
 #include "memory.cuh"
@@ -28,7 +32,7 @@ constexpr u32 kBlockM = BLOCK_M, kBlockN = BLOCK_N, kBlockK = 64;
 constexpr u32 kStages = STAGES;
 constexpr u32 kConsumers = CONSUMERS;
 constexpr bool kPingPong = PING_PONG;
-constexpr u32 kCluster = CLUSTER;
+constexpr u32 kClusterM = CLUSTER_M, kClusterN = CLUSTER_N, kCluster = kClusterM * kClusterN;
 constexpr u32 kThreads = (kConsumers + 1) * kWarpgroupSize;
 constexpr u32 kBlocksPerSm = 1;
 
@@ -40,22 +44,22 @@ constexpr u32 kRowBytes = kBlockK * sizeof(Element);
 constexpr u32 kStageBytes = (kBlockM + kBlockN) * kRowBytes;
 constexpr u32 kWarpgroupRows = kPingPong ? kBlockM : kBlockM / kConsumers;
 constexpr u32 kTilesM = kWarpgroupRows / 64;
-constexpr u32 kSharedRows = kBlockN / kCluster;    // of W that each block of a cluster fetches
-/// Consuming warps that let go of a stage of one block.
-constexpr u32 kReleasingWarps = (kPingPong ? 1 : kConsumers) * kWarpgroupSize / kWarpSize;
+// What a block fetches of a slice: its part of the rows of A that it shares with blocks beside it, and of W with those below it.
+constexpr u32 kPartM = kBlockM / kClusterN, kPartN = kBlockN / kClusterM;
+/// Warps that let go of a stage: those of a block, and of all blocks into which it copies, that is in its row and column of the cluster.
+constexpr u32 kReleases = (kPingPong ? 1 : kConsumers) * kWarpgroupSize / kWarpSize * (kClusterM + kClusterN - 1);
 
 static_assert(sizeof(Element) == 2 && (kSame<Output, Element> || kSame<Output, f32>));
 static_assert(kEpilogue != Epilogue::kBiasResidual || kSame<Output, f32>, "the residual stream is float32");
 static_assert(kRowBytes == 128, "the span of the swizzle");
 static_assert(kBlockN % 32 == 0 && kBlockN <= 256 && kWarpgroupRows % 64 == 0, "what fragments and their exchange are made for");
 static_assert(kConsumers == 2 || (kConsumers == 3 && !kPingPong), "what the registers are divided for");
-static_assert(kCluster == 1 || kCluster == 2);
-static_assert(kSharedRows * kRowBytes % (8 * kRowBytes) == 0, "parts of W begin where the swizzle does");
-static_assert(kTilesM * kBlockN / 2 <= 128, "sums of a lane");
+static_assert(kCluster <= 8 && kBlockM % (8 * kClusterN) == 0 && kBlockN % (8 * kClusterM) == 0, "parts begin where the swizzle does");
+static_assert(kTilesM * kBlockN / 2 <= (kConsumers == 3 ? 96 : 192), "sums of a lane, beside which 40 registers are enough");
 
 struct GemmSm90Args {
-    TensorMap a;               // [m, k] in boxes of BLOCK_M x 64
-    TensorMap w;               // [n, k] in boxes of BLOCK_N / CLUSTER x 64
+    TensorMap a;               // [m, k] in boxes of BLOCK_M / CLUSTER_N x 64
+    TensorMap w;               // [n, k] in boxes of BLOCK_N / CLUSTER_M x 64
     const float* bias;         // [n]
     const float* residual;     // [m, n]; may be c
     Output* c;                 // [m, n]
@@ -76,35 +80,47 @@ struct Ring {
     DEVICE_MEMBER SharedAddress empty(u32 stage) const { return full(kStages + stage); }
 };
 
-/// The tiles of this block: of its cluster, one row for each of its blocks.
+/// The tiles of this block: those of its cluster, of which it has one row and column.
 struct Schedule {
-    u32 rows, columns, band, slices, rank;
+    u32 rows, columns, band, slices;
+    u32 m, n;    // its place in the cluster; ranks count along m first
 
     DEVICE_MEMBER explicit Schedule(const GemmSm90Args& args)
-        : rows(ceil_div(args.m, kCluster * kBlockM)), columns(ceil_div(args.n, kBlockN)), band(args.band),
-          slices(ceil_div(args.k, kBlockK)), rank(kCluster == 1 ? 0 : cluster_rank()) {}
+        : rows(ceil_div(args.m, kClusterM * kBlockM)), columns(ceil_div(args.n, kClusterN * kBlockN)), band(args.band),
+          slices(ceil_div(args.k, kBlockK)), m(kCluster == 1 ? 0 : cluster_rank() % kClusterM),
+          n(kCluster == 1 ? 0 : cluster_rank() / kClusterM) {}
 
     DEVICE_MEMBER u32 first() const { return blockIdx.x / kCluster; }
     DEVICE_MEMBER u32 step() const { return gridDim.x / kCluster; }
     DEVICE_MEMBER u32 count() const { return rows * columns; }
     DEVICE_MEMBER TileOrigin origin(u32 tile) const {
         TileOrigin in_cluster = banded_tile(tile, rows, columns, band);
-        return {(in_cluster.row * kCluster + rank) * kBlockM, in_cluster.column * kBlockN};
+        return {(in_cluster.row * kClusterM + m) * kBlockM, (in_cluster.column * kClusterN + n) * kBlockN};
     }
 };
 
-DEVICE void load_w(const GemmSm90Args& args, const Ring& ring, const Schedule& schedule, u32 stage, u32 column, u32 slice) {
-    mbarrier_arrive_expect_bytes(ring.full(stage), kStageBytes);
-    SharedAddress to = ring.w(stage) + schedule.rank * kSharedRows * kRowBytes;
-    i32 x = static_cast<i32>(slice * kBlockK), y = static_cast<i32>(column + schedule.rank * kSharedRows);
-    if constexpr (kCluster == 1)
-        tensor_load(to, args.w, x, y, ring.full(stage));
+/// A part of a slice, rows from `y` on, for this block or for the blocks of the cluster in `ranks`.
+template <bool kShared>
+DEVICE void load_part(SharedAddress to, const TensorMap& map, u32 slice, u32 y, SharedAddress barrier, u32 ranks) {
+    i32 column = static_cast<i32>(slice * kBlockK), row = static_cast<i32>(y);
+    if constexpr (kShared)
+        tensor_load_multicast(to, map, column, row, barrier, static_cast<u16>(ranks));
     else
-        tensor_load_multicast(to, args.w, x, y, ring.full(stage), static_cast<u16>((1u << kCluster) - 1));
+        tensor_load(to, map, column, row, barrier);
 }
 
-DEVICE void load_a(const GemmSm90Args& args, const Ring& ring, u32 stage, u32 row, u32 slice) {
-    tensor_load(ring.a(stage), args.a, static_cast<i32>(slice * kBlockK), static_cast<i32>(row), ring.full(stage));
+/// Announces a slice to this block's stage, and fetches this block's part of its W for the blocks with the same columns.
+DEVICE void load_w(const GemmSm90Args& args, const Ring& ring, const Schedule& schedule, u32 stage, u32 column, u32 slice) {
+    mbarrier_arrive_expect_bytes(ring.full(stage), kStageBytes);
+    u32 first = schedule.m * kPartN, ranks = ((1u << kClusterM) - 1) << schedule.n * kClusterM;
+    load_part<(kClusterM > 1)>(ring.w(stage) + first * kRowBytes, args.w, slice, column + first, ring.full(stage), ranks);
+}
+
+/// This block's part of a slice of A, for the blocks with the same rows.
+DEVICE void load_a(const GemmSm90Args& args, const Ring& ring, const Schedule& schedule, u32 stage, u32 row, u32 slice) {
+    u32 first = schedule.n * kPartM, ranks = 0;
+    UNROLL for (u32 n = 0; n < kClusterN; n++) ranks |= 1u << (schedule.m + n * kClusterM);
+    load_part<(kClusterN > 1)>(ring.a(stage) + first * kRowBytes, args.a, slice, row + first, ring.full(stage), ranks);
 }
 
 /// One thread fetches the slices of all tiles.
@@ -117,27 +133,29 @@ DEVICE void produce(const GemmSm90Args& args, const Ring& ring, const Schedule& 
     for (u32 slice = 0; slice < ahead; slice++) load_w(args, ring, schedule, slice, tile.column, slice);
     wait_for_dependencies();
     Place place;
-    for (u32 slice = 0; slice < ahead; slice++, place.advance()) load_a(args, ring, slice, tile.row, slice);
+    for (u32 slice = 0; slice < ahead; slice++, place.advance()) load_a(args, ring, schedule, slice, tile.row, slice);
     u32 slice = ahead;
     for (u32 number = schedule.first(); number < schedule.count(); number += schedule.step()) {
         tile = schedule.origin(number);
         for (; slice < schedule.slices; slice++, place.advance()) {
             mbarrier_wait_cluster(ring.empty(place.stage), place.phase ^ 1);
             load_w(args, ring, schedule, place.stage, tile.column, slice);
-            load_a(args, ring, place.stage, tile.row, slice);
+            load_a(args, ring, schedule, place.stage, tile.row, slice);
         }
         slice = 0;
     }
 }
 
-/// The warp has ended its products from a stage, into which every block of the cluster writes.
-DEVICE void release(const Ring& ring, u32 stage) {
+/// The warp has ended its products from a stage: the blocks that copy into it may, those in this one's row and column of the cluster.
+DEVICE void release(const Ring& ring, const Schedule& schedule, u32 stage) {
     if constexpr (kCluster == 1) {
         if (lane_index() == 0)
             mbarrier_arrive(ring.empty(stage));
     } else {
-        if (lane_index() < kCluster)
-            mbarrier_arrive_at(ring.empty(stage), lane_index());
+        u32 lane = lane_index();
+        bool copies_here = lane < kCluster && (lane % kClusterM == schedule.m || lane / kClusterM == schedule.n);
+        if (copies_here)
+            mbarrier_arrive_at(ring.empty(stage), lane);
     }
 }
 
@@ -148,12 +166,13 @@ DEVICE void pass_turn(u32 warpgroup) { barrier_arrive(2 - warpgroup, 2 * kWarpgr
 
 /// Sums of the warpgroup's rows of a tile, from `first_row` of it on; the products of two slices are under way at a time. With `passes`,
 /// another tile follows.
-DEVICE void multiply(Sums& sums, const Ring& ring, Place& place, u32 slices, u32 first_row, bool passes, u32 warpgroup) {
+DEVICE void multiply(
+    Sums& sums, const Ring& ring, const Schedule& schedule, Place& place, u32 first_row, bool passes, u32 warpgroup) {
     UNROLL for (u32 i = 0; i < kTilesM; i++) {
         UNROLL for (u32 j = 0; j < kBlockN / 2; j++) sums[i][j] = 0;
     }
     u32 last_stage = 0;
-    for (u32 slice = 0; slice < slices; slice++) {
+    for (u32 slice = 0; slice < schedule.slices; slice++) {
         u32 stage = place.stage;
         mbarrier_wait(ring.full(stage), place.phase);
         SharedAddress a = ring.a(stage) + first_row * kRowBytes, w = ring.w(stage);
@@ -168,7 +187,7 @@ DEVICE void multiply(Sums& sums, const Ring& ring, Place& place, u32 slices, u32
         wgmma_commit();
         if (slice > 0) {
             wgmma_wait<1>();
-            release(ring, last_stage);
+            release(ring, schedule, last_stage);
         }
         last_stage = stage;
         place.advance();
@@ -176,7 +195,7 @@ DEVICE void multiply(Sums& sums, const Ring& ring, Place& place, u32 slices, u32
     if (kPingPong && passes)
         pass_turn(warpgroup);
     UNROLL for (u32 i = 0; i < kTilesM; i++) wgmma_wait<0>(sums[i]);
-    release(ring, last_stage);
+    release(ring, schedule, last_stage);
 }
 
 /// The warpgroup's rows on their way out.
@@ -231,7 +250,7 @@ DEVICE void consume(const GemmSm90Args& args, const Ring& ring, const Schedule& 
                 take_turn(warpgroup);
         }
         Sums sums;
-        multiply(sums, ring, place, schedule.slices, first_row, number + schedule.step() < schedule.count(), warpgroup);
+        multiply(sums, ring, schedule, place, first_row, number + schedule.step() < schedule.count(), warpgroup);
         finish_tile(args, sums, schedule.origin(number), first_row);
     }
 }
@@ -253,7 +272,7 @@ KERNEL(gemm_sm90, GemmSm90Args) {
     if (threadIdx.x == 0) {
         for (u32 stage = 0; stage < kStages; stage++) {
             mbarrier_init(ring.full(stage), 1);
-            mbarrier_init(ring.empty(stage), kReleasingWarps * kCluster);
+            mbarrier_init(ring.empty(stage), kReleases);
         }
         fence_mbarrier_init();
     }

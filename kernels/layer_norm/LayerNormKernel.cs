@@ -124,7 +124,6 @@ internal sealed class LayerNormKernel
             Eps = eps,
         };
         int blocks = (_shape.Rows + Config.RowsPerBlock - 1) / Config.RowsPerBlock;
-        bool programmatic = _device.Info.ComputeCapability.Major >= 9;
-        _device.Launch(stream, _kernel, new LaunchConfig(blocks, Config.Threads, SharedBytes: Config.SharedBytes, Programmatic: programmatic), args);
+        _device.Launch(stream, _kernel, new LaunchConfig(blocks, Config.Threads, SharedBytes: Config.SharedBytes, Programmatic: true), args);
     }
 }

@@ -41,7 +41,7 @@ internal sealed class ProfileCommand
     private ProfileCommand(CommandConsole console)
     {
         _console = console;
-        _model = new ModelOptions(_command);
+        _model = new ModelOptions(_command, runs: false);
         _command.Add(_batch);
         _command.Add(_size);
         _command.Add(_runs);

@@ -17,10 +17,22 @@ internal sealed class ModelOptions
 
     private readonly DeviceOptions _device;
 
-    public ModelOptions(Command command)
+    private readonly Option<bool> _splitBatches = OptionFactory.Flag(
+        "--split-batches", "Run a batch that does not fit into a GPU's memory in parts that do.");
+
+    private readonly Option<bool> _checkFinite = OptionFactory.Flag(
+        "--check-finite", "Fail where an output is NaN or infinite, and say in which block that begins.");
+
+    /// <param name="command">Where the options are added.</param>
+    /// <param name="runs">Whether the command runs the model as a whole.</param>
+    public ModelOptions(Command command, bool runs = true)
     {
         command.Add(_model);
         _device = new DeviceOptions(command);
+        if (!runs)
+            return;
+        command.Add(_splitBatches);
+        command.Add(_checkFinite);
     }
 
     /// <summary>What the user calls the model.</summary>
@@ -30,7 +42,11 @@ internal sealed class ModelOptions
             + "--model FILE for weights alone, --model facebook/pixio-vith16 for one on the hub, or --model random:vitb16 to try without weights.");
 
     /// <summary>The library's options, as far as they are those of this class.</summary>
-    public PixioModelOptions Read(ParseResult parsed) => _device.Read(parsed);
+    public PixioModelOptions Read(ParseResult parsed) => _device.Read(parsed) with
+    {
+        SplitBatches = parsed.GetValue(_splitBatches),
+        CheckFinite = parsed.GetValue(_checkFinite),
+    };
 
     /// <summary>Loads a model with a progress bar, and says what it is.</summary>
     public static PixioModel Load(string name, PixioModelOptions options, Messages messages, CancellationToken cancellationToken)

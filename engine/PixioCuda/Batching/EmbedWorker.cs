@@ -88,7 +88,7 @@ internal sealed class EmbedWorker(PixioModel model, EmbedQueue queue, BatchingOp
         }
 
         using (telemetry.Time(PixioStage.Forward, requests))
-            plan.Executable.Run(pixels, outputs, stop);
+            model.RunUntimed(pixels, plan, outputs, stop);
         telemetry.CountBatch(requests.Length);
         for (int index = 0; index < requests.Length; index++)
             requests[index].SetResult(outputs.Slice(index * outputLength, outputLength).ToArray());

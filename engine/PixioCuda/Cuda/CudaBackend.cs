@@ -94,6 +94,8 @@ internal sealed class CudaBackend : IEncoderBackend
         }
         catch (CudaException exception)
         {
+            if (exception.Result == CUresult.CUDA_ERROR_OUT_OF_MEMORY)
+                session?.ReleaseMemory();
             throw CudaFailure.Of(exception, _device, executable);
         }
         finally
@@ -120,6 +122,8 @@ internal sealed class CudaBackend : IEncoderBackend
         }
         catch (CudaException exception)
         {
+            if (exception.Result == CUresult.CUDA_ERROR_OUT_OF_MEMORY)
+                sessions.ForEach(session => session.ReleaseMemory());
             throw CudaFailure.Of(exception, _device, executable);
         }
         finally

@@ -15,19 +15,17 @@ internal sealed class CudaCompiler(GpuDevice device, CudaWeights weights, Precis
 
     private bool TakesBytes => graph.Shape.Pixels == PixelFormat.U8;
 
-    private long InputByteCount => graph.Input.ElementCount * (TakesBytes ? 1 : sizeof(float));
-
     /// <summary>Compiles or fetches every kernel, and makes the list of launches.</summary>
     public CudaExecutable Compile(CudaBackend backend)
     {
         List<CudaStep> steps = [.. graph.Ops.SelectMany(Steps)];
         CudaOutput[] outputs = [.. graph.Outputs.Select(output => new CudaOutput(OffsetOf(output.Tensor), output.Offset, output.Tensor.ElementCount))];
-        return new CudaExecutable(backend, steps, outputs, plan.ArenaByteCount, InputByteCount, graph.OutputLength);
+        return new CudaExecutable(backend, graph, steps, outputs, plan.ArenaByteCount);
     }
 
     private IEnumerable<CudaStep> Steps(GraphOp op) => op switch
     {
-        PatchEmbedOp patchEmbed => [PatchEmbed(patchEmbed)],
+        PatchEmbedOp patchEmbed => PatchEmbed(patchEmbed),
         LayerNormOp norm => [LayerNorm(norm)],
         LinearOp linear => [Linear(linear)],
         AttentionOp attention => Attention(attention),
@@ -38,7 +36,7 @@ internal sealed class CudaCompiler(GpuDevice device, CudaWeights weights, Precis
         _ => throw new NotSupportedException($"There is no CUDA kernel for {op.GetType().Name}; it should have been fused."),
     };
 
-    private CudaStep PatchEmbed(PatchEmbedOp op)
+    private IEnumerable<CudaStep> PatchEmbed(PatchEmbedOp op)
     {
         PatchEmbedShape shape = CudaWeights.PatchShape(Config, precision) with
         {
@@ -52,10 +50,24 @@ internal sealed class CudaCompiler(GpuDevice device, CudaWeights weights, Precis
         DevicePointer<byte> weight = TakesBytes ? weights.BytePatch.Weight : weights.Matrix(new(WeightRole.PatchWeight));
         DevicePointer<float> bias = TakesBytes ? weights.BytePatch.Bias : weights.Vector(new(WeightRole.PatchBias));
         DevicePointer<float> classTokens = weights.Vector(new(WeightRole.ClsToken));
-        DevicePointer<float> positions = weights.Positions(Config, op.Grid);
-        long output = OffsetOf(op.Output);
-        return Step(op.Output, kernel.Config, kernel.Config.Work(shape),
-            (stream, memory) => kernel.Launch(stream, memory.Pixels, weight, bias, classTokens, positions, memory.Arena[output]));
+        DevicePointer<float> stored = weights.Vector(new(WeightRole.PosEmbed));
+        long output = OffsetOf(op.Output), table = plan.ScratchOffsetOf(op);
+        bool isStored = op.Grid == Config.PositionGrid;
+        if (!isStored)
+            yield return Positions(op, stored, table);
+        yield return Step(op.Output, kernel.Config, kernel.Config.Work(shape), (stream, memory) => kernel.Launch(
+            stream, memory.Pixels, weight, bias, classTokens, isStored ? stored : memory.Arena[table].As<float>(), memory.Arena[output]));
+    }
+
+    /// <summary>The position embeddings of another grid than the stored one, made in every run: that takes microseconds, where tables that
+    /// are kept for every size that ever came would take memory without end.</summary>
+    private CudaStep Positions(PatchEmbedOp op, DevicePointer<float> stored, long table)
+    {
+        ImageSize storedGrid = Config.PositionGrid;
+        PosEmbedShape shape = new(Config.ClassTokens, storedGrid.Height, storedGrid.Width, op.Grid.Height, op.Grid.Width, Config.HiddenSize);
+        PosEmbedKernel kernel = new(device, shape);
+        return new CudaStep("position_embeddings", kernel.Config.Source.Title, kernel.Config.Work(shape), UsesTensorCores: false,
+            (stream, memory) => kernel.Launch(stream, stored, memory.Arena[table].As<float>()));
     }
 
     private CudaStep Linear(LinearOp op)

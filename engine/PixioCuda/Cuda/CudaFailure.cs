@@ -31,8 +31,13 @@ internal static class CudaFailure
     {
         if (exception.Result != CUresult.CUDA_ERROR_OUT_OF_MEMORY)
             return new PixioException(exception.Message, exception);
-        long needed = executable.ArenaByteCount + executable.InputByteCount, free = device.MemoryInfo.Free;
-        return new PixioException(FormattableString.Invariant(
-            $"{device.Info.Title} has too little memory for this batch: {needed:N0} bytes are needed and {free:N0} are free. Use a smaller batch."), exception);
+        long needed = executable.DeviceByteCount, free = device.MemoryInfo.Free;
+        int largest = executable.LargestBatch(free);
+        string advice = largest > 0 ? $"The largest batch of such pictures that fits is {largest}."
+            : "Not even one such picture fits: use smaller ones or a smaller model, or end what else uses this GPU (nvidia-smi lists it).";
+        return new DeviceMemoryException(
+            FormattableString.Invariant(
+                $"{device.Info.Title} has too little memory for a batch of {executable.Shape}: {needed:N0} bytes are needed and {free:N0} are free. {advice}"),
+            needed, free, largest, exception);
     }
 }

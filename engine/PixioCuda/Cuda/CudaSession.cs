@@ -91,7 +91,8 @@ internal sealed unsafe class CudaSession(GpuDevice device) : IDisposable
         }
     }
 
-    public void Dispose()
+    /// <summary>Lets go of all memory, for who needs it more; the next run takes what it needs.</summary>
+    public void ReleaseMemory()
     {
         Abandon();
         ForgetGraphs();
@@ -99,6 +100,15 @@ internal sealed unsafe class CudaSession(GpuDevice device) : IDisposable
         _pixels?.Dispose();
         _input?.Dispose();
         _output?.Dispose();
+        _arena = null;
+        _pixels = null;
+        _input = null;
+        _output = null;
+    }
+
+    public void Dispose()
+    {
+        ReleaseMemory();
         _stream.Dispose();
     }
 

@@ -46,5 +46,8 @@ internal sealed class CudaMemoryModel(EncoderGraph graph, Precision precision) :
 
     public long ByteCount(GraphTensor tensor) => tensor.ElementCount * Types[tensor].ByteCount();
 
-    public long ScratchByteCount(GraphOp op) => 0;
+    /// <summary>Position embeddings of another grid than the stored one.</summary>
+    public long ScratchByteCount(GraphOp op) => op is PatchEmbedOp patchEmbed && patchEmbed.Grid != graph.Config.PositionGrid
+        ? (graph.Config.ClassTokens + patchEmbed.Grid.Area) * graph.Config.HiddenSize * sizeof(float)
+        : 0;
 }

@@ -15,7 +15,6 @@ internal sealed class CudaWeights : IDisposable
     private readonly Dictionary<WeightKey, (long Offset, ElementType Type)> _places = [];
     private readonly GpuDevice _device;
     private readonly Dictionary<string, DeviceMemory<uint>> _constants = [];
-    private readonly Dictionary<ImageSize, DeviceMemory<float>> _positions = [];
     private DeviceMemory<byte>? _memory;
     private CudaBytePatch? _bytePatch;
 
@@ -37,36 +36,6 @@ internal sealed class CudaWeights : IDisposable
     public static PatchEmbedShape PatchShape(PixioConfig config, Precision precision) => new(
         1, config.Channels, config.ImageSize.Height, config.ImageSize.Width, config.PatchSize.Height, config.PatchSize.Width, config.ClassTokens,
         config.HiddenSize, PixelType.F32, precision.Element(), ElementType.F32);
-
-    /// <summary>The position embeddings of a grid [n + grid area, d]: the stored ones, or a table made of them, which is kept.</summary>
-    public DevicePointer<float> Positions(PixioConfig config, ImageSize grid)
-    {
-        DevicePointer<float> stored = Vector(new WeightKey(WeightRole.PosEmbed));
-        if (grid == config.PositionGrid)
-            return stored;
-        lock (_positions)
-        {
-            if (_positions.TryGetValue(grid, out DeviceMemory<float>? known))
-                return known.Pointer;
-            ImageSize storedGrid = config.PositionGrid;
-            PosEmbedShape shape = new(config.ClassTokens, storedGrid.Height, storedGrid.Width, grid.Height, grid.Width, config.HiddenSize);
-            DeviceMemory<float> table = _device.Allocate<float>((long)shape.Tokens * shape.Columns);
-            try
-            {
-                using GpuStream stream = _device.CreateStream();
-                new PosEmbedKernel(_device, shape).Launch(stream, stored, table.Pointer);
-                stream.Synchronize();
-            }
-            catch
-            {
-                table.Dispose();
-                throw;
-            }
-
-            _positions.Add(grid, table);
-            return table.Pointer;
-        }
-    }
 
     /// <summary>Numbers that a launch needs beside the weights, kept as long as they are; the same numbers once.</summary>
     public DevicePointer<uint> Constant(uint[] values)
@@ -138,7 +107,7 @@ internal sealed class CudaWeights : IDisposable
 
     public void Dispose()
     {
-        foreach (IDisposable constant in _constants.Values.Concat<IDisposable>(_positions.Values))
+        foreach (DeviceMemory<uint> constant in _constants.Values)
             constant.Dispose();
         _bytePatch?.Dispose();
         _memory?.Dispose();

@@ -9,12 +9,15 @@ internal sealed record GraphOutput(string Name, GraphTensor Tensor, long Offset)
 /// <summary>What one run computes: typed ops on typed tensors, in the order of execution, for one input shape and one set of taps.
 /// Built by <see cref="EncoderGraphBuilder"/>, shared unchanged by every backend.</summary>
 internal sealed class EncoderGraph(
-    PixioConfig config, InputShape shape, GraphTensor input, IReadOnlyList<GraphTensor> tensors, IReadOnlyList<GraphOp> ops,
+    PixioConfig config, InputShape shape, EncoderTaps taps, GraphTensor input, IReadOnlyList<GraphTensor> tensors, IReadOnlyList<GraphOp> ops,
     IReadOnlyList<GraphOutput> outputs)
 {
     public PixioConfig Config { get; } = config;
 
     public InputShape Shape { get; } = shape;
+
+    /// <summary>What is asked for.</summary>
+    public EncoderTaps Taps { get; } = taps;
 
     /// <summary>pixel_values [B, C, H, W].</summary>
     public GraphTensor Input { get; } = input;
@@ -29,7 +32,7 @@ internal sealed class EncoderGraph(
     /// <summary>The number of float32 elements of all outputs together.</summary>
     public long OutputLength => Outputs.Count == 0 ? 0 : Outputs[^1].Offset + Outputs[^1].Tensor.ElementCount;
 
-    public EncoderGraph WithOps(IReadOnlyList<GraphOp> ops) => new(Config, Shape, Input, Tensors, ops, Outputs);
+    public EncoderGraph WithOps(IReadOnlyList<GraphOp> ops) => new(Config, Shape, Taps, Input, Tensors, ops, Outputs);
 
     /// <summary>Builds, prunes and fuses the graph of a run.</summary>
     /// <exception cref="ArgumentException">The shape does not fit the patch size, or a tap does not exist.</exception>

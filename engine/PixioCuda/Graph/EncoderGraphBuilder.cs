@@ -49,7 +49,7 @@ internal sealed class EncoderGraphBuilder
             Output($"hidden_states.{index}", hiddenStates[index]);
         foreach (FeatureMapTap tap in _taps.FeatureMaps)
             FeatureMap(tap, hiddenStates[tap.Stage]);
-        return new EncoderGraph(_config, _shape, pixels, _tensors, _ops, PlaceOutputs());
+        return new EncoderGraph(_config, _shape, _taps, pixels, _tensors, _ops, PlaceOutputs());
     }
 
     private GraphTensor Block(int layer, GraphTensor x)

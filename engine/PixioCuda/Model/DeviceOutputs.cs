@@ -28,6 +28,10 @@ public sealed class DeviceOutputs : IDisposable
     /// <exception cref="ArgumentException">The plan has no such output; the message lists those it has.</exception>
     public DeviceTensor<float> this[string name] => _tensors[Plan.IndexOf(name)];
 
+    /// <summary>The outputs of a part of the batch, in the same memory.</summary>
+    internal DeviceOutputs Pictures(int first, EncoderPlan part) => new(part, Order,
+        [.. _tensors.Select((tensor, index) => tensor.Slice(tensor.Length / Plan.Shape.Batch * first, part.Outputs[index].Shape))]);
+
     /// <summary>Waits for the runs that fill the outputs, and frees their memory.</summary>
     public void Dispose()
     {

@@ -103,6 +103,9 @@ public abstract class DeviceTensor : IDisposable
         _owned?.Dispose();
     }
 
+    /// <summary>A part of the elements as a tensor that owns nothing.</summary>
+    internal abstract DeviceTensor Slice(long first, IReadOnlyList<int> shape);
+
     internal static long LengthOf(IReadOnlyList<int> shape)
     {
         ArgumentNullException.ThrowIfNull(shape);
@@ -166,6 +169,9 @@ public sealed class DeviceTensor<T> : DeviceTensor
             throw new PixioException(exception.Message, exception);
         }
     }
+
+    internal override DeviceTensor<T> Slice(long first, IReadOnlyList<int> shape)
+        => new(Gpu, Order, ownsOrder: false, Memory.As<T>()[first].As<byte>(), owned: null, shape);
 
     private void CheckLength(int length, string parameter)
     {

@@ -40,6 +40,30 @@ public readonly ref struct EncoderInput
     /// <summary>Either in a device's memory, or null.</summary>
     internal DeviceTensor? Tensor { get; }
 
+    /// <summary>The input of a part of a plan's batch.</summary>
+    /// <param name="plan">Whose input this is.</param>
+    /// <param name="first">The first picture.</param>
+    /// <param name="part">The plan of so many pictures.</param>
+    internal EncoderInput Pictures(EncoderPlan plan, int first, EncoderPlan part)
+    {
+        long start = plan.InputLength / plan.Shape.Batch * first;
+        if (Tensor is not null)
+            return new EncoderInput(Tensor.Slice(start, [checked((int)part.InputLength)]), Format);
+        return Format == PixelFormat.U8
+            ? new EncoderInput(Bytes.Slice((int)start, (int)part.InputLength))
+            : new EncoderInput(Values.Slice((int)start, (int)part.InputLength));
+    }
+
+    /// <summary>Float32 pixel values, copied from the device where they are there.</summary>
+    internal ReadOnlySpan<float> ToHost()
+    {
+        if (Tensor is not DeviceTensor<float> tensor)
+            return Values;
+        float[] values = new float[tensor.Length];
+        tensor.CopyTo(values);
+        return values;
+    }
+
     /// <summary>pixel_values [B, C, H, W] in the host's memory.</summary>
     public static implicit operator EncoderInput(ReadOnlySpan<float> values) => new(values);
 

@@ -19,6 +19,7 @@ public sealed class EncoderPlan
 {
     private readonly EncoderGraph _graph;
     private readonly MemoryPlan _memoryPlan;
+    private int _partBatch;
 
     internal EncoderPlan(PixioModel model, EncoderTaps taps, EncoderGraph graph, MemoryPlan memoryPlan, IEncoderExecutable executable)
     {
@@ -27,6 +28,7 @@ public sealed class EncoderPlan
         Model = model;
         Taps = taps;
         Executable = executable;
+        _partBatch = graph.Shape.Batch;
         Outputs = [.. graph.Outputs.Select(output => new EncoderOutputInfo(output.Name, output.Tensor.Shape, output.Offset))];
     }
 
@@ -49,6 +51,13 @@ public sealed class EncoderPlan
     public long ArenaByteCount => _memoryPlan.ArenaByteCount;
 
     internal PixioModel Model { get; }
+
+    /// <summary>The pictures that run together: the batch, or less where it turned out not to fit.</summary>
+    internal int PartBatch
+    {
+        get => Volatile.Read(ref _partBatch);
+        set => Volatile.Write(ref _partBatch, value);
+    }
 
     internal IEncoderExecutable Executable { get; }
 

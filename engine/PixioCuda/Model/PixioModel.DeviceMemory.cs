@@ -1,4 +1,5 @@
 using PixioCuda.Cuda;
+using PixioCuda.Diagnostics;
 using PixioCuda.Interop;
 
 namespace PixioCuda;
@@ -62,7 +63,8 @@ public sealed partial class PixioModel
     /// <param name="cancellationToken">Looked at before the run begins.</param>
     /// <exception cref="ArgumentException">The pixels are not as many or not of the type that the shape says, they are on another device, or
     /// the outputs belong to another model.</exception>
-    /// <exception cref="PixioException">The device has too little memory, or fails. A failure of the run itself shows in what waits for its
+    /// <exception cref="DeviceMemoryException">The device has too little memory; the message says how many pictures fit.</exception>
+    /// <exception cref="PixioException">The device fails, or an output is not finite where that is checked. A failure of the run itself shows in what waits for its
     /// results: <see cref="DeviceTensor.Synchronize"/> or a copy.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     /// <exception cref="ObjectDisposedException">The model or the outputs were disposed of.</exception>
@@ -70,7 +72,15 @@ public sealed partial class PixioModel
     {
         ArgumentNullException.ThrowIfNull(outputs);
         CheckInput(pixels, outputs.Plan);
-        ((CudaBackend)_backend).Run((CudaExecutable)outputs.Plan.Executable, pixels, outputs, cancellationToken);
+        using (_telemetry.Time(PixioStage.Forward))
+            RunWhatFits(pixels, outputs.Plan, default, outputs, cancellationToken);
+        _telemetry.CountPictures(outputs.Plan.Shape.Batch);
+        if (!_options.CheckFinite)
+            return;
+        float[] values = new float[outputs.Plan.OutputLength];
+        for (int i = 0; i < outputs.Tensors.Length; i++)
+            outputs.Tensors[i].CopyTo(values.AsSpan((int)outputs.Plan.Outputs[i].Offset, (int)outputs.Plan.Outputs[i].Length));
+        ThrowUnlessFinite(pixels, outputs.Plan, values, cancellationToken);
     }
 
     private static void CheckElement<T>()

@@ -77,6 +77,7 @@ public sealed partial class PixioModel : IDisposable
     /// host's.</param>
     /// <param name="cancellationToken">Stops it.</param>
     /// <exception cref="ArgumentException">As for <see cref="Plan"/>.</exception>
+    /// <exception cref="DeviceMemoryException">The device has too little memory; the message says how many pictures fit.</exception>
     /// <exception cref="PixioException">There is too little memory, or the device fails.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     /// <exception cref="ObjectDisposedException">The model was disposed of.</exception>
@@ -91,6 +92,7 @@ public sealed partial class PixioModel : IDisposable
     /// <param name="onDevice">As for <see cref="Warmup(InputShape, EncoderTaps, bool, CancellationToken)"/>.</param>
     /// <param name="cancellationToken">Stops it.</param>
     /// <exception cref="ArgumentException">The plan belongs to another model.</exception>
+    /// <exception cref="DeviceMemoryException">The device has too little memory; the message says how many pictures fit.</exception>
     /// <exception cref="PixioException">There is too little memory, or the device fails.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     /// <exception cref="ObjectDisposedException">The model was disposed of.</exception>
@@ -107,7 +109,8 @@ public sealed partial class PixioModel : IDisposable
     /// <param name="cancellationToken">Looked at between the steps of the run; the outputs are then undefined.</param>
     /// <exception cref="ArgumentException">The pixels are not as many or not of the type that the shape says, they are on another device, or
     /// the outputs belong to another model.</exception>
-    /// <exception cref="PixioException">There is too little memory, or the device fails.</exception>
+    /// <exception cref="DeviceMemoryException">The device has too little memory; the message says how many pictures fit.</exception>
+    /// <exception cref="PixioException">There is too little memory, the device fails, or an output is not finite where that is checked.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     /// <exception cref="ObjectDisposedException">The model was disposed of.</exception>
     public void Run(EncoderInput pixels, EncoderOutputs outputs, CancellationToken cancellationToken = default)
@@ -123,10 +126,19 @@ public sealed partial class PixioModel : IDisposable
     /// <param name="cancellationToken">Looked at between the steps of the run; the outputs are then undefined.</param>
     /// <exception cref="ArgumentException">A length or the pixels' type is wrong, they are on another device, or the plan belongs to another
     /// model.</exception>
-    /// <exception cref="PixioException">There is too little memory, or the device fails.</exception>
+    /// <exception cref="DeviceMemoryException">The device has too little memory; the message says how many pictures fit.</exception>
+    /// <exception cref="PixioException">There is too little memory, the device fails, or an output is not finite where that is checked.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     /// <exception cref="ObjectDisposedException">The model was disposed of.</exception>
     public void Run(EncoderInput pixels, EncoderPlan plan, Span<float> outputs, CancellationToken cancellationToken = default)
+    {
+        using (_telemetry.Time(PixioStage.Forward))
+            RunUntimed(pixels, plan, outputs, cancellationToken);
+        _telemetry.CountPictures(plan.Shape.Batch);
+    }
+
+    /// <summary>A run whose caller does the timing.</summary>
+    internal void RunUntimed(EncoderInput pixels, EncoderPlan plan, Span<float> outputs, CancellationToken cancellationToken)
     {
         CheckInput(pixels, plan);
         if (outputs.Length != plan.OutputLength)
@@ -135,9 +147,9 @@ public sealed partial class PixioModel : IDisposable
                 $"The outputs of this plan take {plan.OutputLength} elements, but memory for {outputs.Length} was given.", nameof(outputs));
         }
 
-        using (_telemetry.Time(PixioStage.Forward))
-            plan.Executable.Run(pixels, outputs, cancellationToken);
-        _telemetry.CountPictures(plan.Shape.Batch);
+        RunWhatFits(pixels, plan, outputs, deviceOutputs: null, cancellationToken);
+        if (_options.CheckFinite)
+            ThrowUnlessFinite(pixels, plan, outputs, cancellationToken);
     }
 
     /// <summary>Ends the wait of every caller of EmbedAsync with an <see cref="ObjectDisposedException"/>, waits for the runs in flight, and

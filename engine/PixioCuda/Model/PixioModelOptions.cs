@@ -21,6 +21,14 @@ public sealed record PixioModelOptions
     /// <summary>The pinned host memory, in bytes, through which weights are streamed to a CUDA device.</summary>
     public long WeightRingByteCount { get; init; } = 64 << 20;
 
+    /// <summary>Whether a batch that does not fit into a CUDA device's memory is run in parts that do, rather than ending in a
+    /// <see cref="DeviceMemoryException"/>. The results are the same bits; a run in parts allocates managed memory.</summary>
+    public bool SplitBatches { get; init; }
+
+    /// <summary>Whether every run looks at its outputs and, where one holds NaN or infinity, ends in a <see cref="PixioException"/> that names
+    /// the first block whose output is not finite. A run that leaves its outputs on the device then waits for them and copies them.</summary>
+    public bool CheckFinite { get; init; }
+
     /// <summary>How many threads the CPU backend uses, the calling one included; null for one on every core that the process may use.</summary>
     public int? Threads { get; init; }
 

@@ -4,7 +4,8 @@ using PixioCuda.Imaging;
 namespace PixioCuda;
 
 /// <summary>One caller's memory for one shape and one set of taps: pixel values in, outputs out, used again by every run. A run of a session
-/// allocates nothing, pictures included. Not thread-safe: each thread has its own, and any number of them share one model.</summary>
+/// allocates nothing, pictures included (their scratch memory is from the shared pool of arrays). Not thread-safe: each thread has its own,
+/// and any number of them share one model.</summary>
 public sealed class PixioSession
 {
     private readonly PixioModel _model;

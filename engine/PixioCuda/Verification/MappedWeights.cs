@@ -34,6 +34,14 @@ internal abstract class MappedWeights : ITensorSource
         Map(tensor, byteOffset / sizeof(float), values);
     }
 
+    public string FileOf(TensorInfo tensor)
+    {
+        ArgumentNullException.ThrowIfNull(tensor);
+        return _source.FileOf(_source.Tensors[tensor.Name]);
+    }
+
+    public void ThrowIfChanged() => _source.ThrowIfChanged();
+
     /// <summary>Changes values in place.</summary>
     /// <param name="tensor">The tensor.</param>
     /// <param name="firstElement">The index of the first of the values.</param>

@@ -5,6 +5,7 @@ namespace PixioCuda.Cuda.Tests;
 
 /// <summary>What the emulated driver finds in kernels for sm_90a: each of these has one mistake.</summary>
 [Collection(nameof(EmulatorAlone))]
+[Trait(Emulator.Category, Emulator.Only)]
 public sealed class HopperFaultTests
 {
     // A product of two tiles that a tensor copy has brought, 64 x 64 of A at 0 and 64 x 64 of B at 8192; MISTAKE takes one thing away.

@@ -6,6 +6,7 @@ namespace PixioCuda.Cuda.Tests;
 /// <summary>Each barrier, wait, fence, commit and tail mask of the kernels is taken away in turn: the kernels' tests have to
 /// notice.</summary>
 [Collection(nameof(EmulatorAlone))]
+[Trait(Emulator.Category, Emulator.Only)]
 public sealed class MutationTests(ITestOutputHelper output)
 {
     private const int SampleSize = 10;

@@ -76,29 +76,4 @@ public class SessionTests
             new ReadOnlyTensorSpan<float>(pixels, [2, 3, 48, 64]), plan, new TensorSpan<float>(new float[plan.OutputLength], [(nint)plan.OutputLength])));
         Assert.Contains("pooler_output", exception.Message, StringComparison.Ordinal);
     }
-
-    [Fact]
-    public void Spans_tensors_and_sessions_allocate_nothing()
-    {
-        using PixioModel model = SmallModel.Load();
-        EncoderPlan plan = model.Plan(new InputShape(1, model.Config.ImageSize), new EncoderTaps { PoolerOutput = true });
-        float[] pixels = Noise.Normal("steady", (int)plan.InputLength), output = new float[plan.OutputLength];
-        PixioSession session = model.CreateSession(plan.Shape, plan.Taps);
-        RgbImage image = SmallModel.Picture("steady");
-        Steady();
-        Steady();
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        for (int run = 0; run < 20; run++)
-            Steady();
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
-
-        void Steady()
-        {
-            model.Run(pixels, plan, output);
-            nint height = plan.Shape.Size.Height, width = plan.Shape.Size.Width;
-            model.Run(new ReadOnlyTensorSpan<float>(pixels, [1, 3, height, width]), plan, new TensorSpan<float>(output, [1, output.Length]));
-            session.SetPicture(0, image);
-            session.Run();
-        }
-    }
 }

@@ -4,7 +4,7 @@ using Xunit;
 namespace PixioCuda.Tests.Hosting;
 
 /// <summary>The soak on the CPU. Alone, since it counts what belongs to the whole process.</summary>
-[Collection(nameof(ListeningAlone))]
+[Collection(nameof(ProcessAlone))]
 [Trait("Category", "Soak")]
 public class SoakTests
 {

@@ -8,12 +8,8 @@ using Xunit;
 
 namespace PixioCuda.Tests.Hosting;
 
-/// <summary>Listening is the whole process's business, and tests that count allocated bytes must not be listened to: these run alone.</summary>
-[CollectionDefinition(nameof(ListeningAlone), DisableParallelization = true)]
-public sealed class ListeningAlone;
-
 /// <summary>What a host can listen to, by the names that are documented.</summary>
-[Collection(nameof(ListeningAlone))]
+[Collection(nameof(ProcessAlone))]
 public class TelemetryTests
 {
     [Fact]
