@@ -4,7 +4,7 @@ CLI := engine/PixioCuda.Cli/bin/$(CONFIGURATION)/net10.0/pixio
 SAMPLE := tests/data/images/cat.png
 MODEL ?= random:vitb16
 
-.PHONY: build run test test-fast fuzz mutate soak pack bench bench-hub bench-hosting bench-load bench-peers bundle bundle-smoke format lint clean
+.PHONY: build run test test-fast fuzz mutate soak pack bench bench-hub bench-hosting bench-pipeline bench-load bench-peers bundle bundle-smoke format lint clean
 
 # Leaves the command at bin/pixio.
 build:
@@ -55,6 +55,12 @@ bench: build
 # The rate of a download of 1 GB from this machine, beside curl's; takes 2 GB of disk for a while.
 bench-hub: build
 	dotnet bench/bin/$(CONFIGURATION)/net10.0/PixioCuda.Bench.dll hub
+
+# From files to features: decode alone, the pipeline beside the engine alone, memory of 100,000 pictures beside that of 10,000.
+bench-pipeline: build
+	dotnet bench/bin/$(CONFIGURATION)/net10.0/PixioCuda.Bench.dll pipeline decode
+	dotnet bench/bin/$(CONFIGURATION)/net10.0/PixioCuda.Bench.dll pipeline engine
+	dotnet bench/bin/$(CONFIGURATION)/net10.0/PixioCuda.Bench.dll pipeline memory
 
 # Loading ViT-H onto the CPU, packing included, beside a plain read of the same bytes, and its peak memory; takes 2.5 GB of disk for a while.
 bench-load: build

@@ -11,6 +11,7 @@ using BenchmarkDotNet.Toolchains.InProcess.Emit;
 using Perfolizer.Horology;
 using PixioCuda.Bench;
 using PixioCuda.Bench.Hardware;
+using PixioCuda.Bench.Pipeline;
 using PixioCuda.Bench.Reporting;
 using PixioCuda.Bench.Suites;
 using PixioCuda.Bench.Suites.Cuda;
@@ -20,6 +21,9 @@ using PixioCuda.Weights;
 // Without arguments: a short job of every suite and one table. With one of these words:
 //   hub                        the rate of downloads beside curl's
 //   hosting [DEVICE]           64 callers of EmbedAsync with a picture each, beside batches of 64
+//   pipeline decode            decode and preprocess on all cores, without an engine
+//   pipeline engine [MODEL [N]]  the pipeline beside the engine alone
+//   pipeline memory [N]        peak memory of N small pictures beside that of a tenth of them
 //   load [PRESET]              loading beside a plain read, and its memory
 //   expected [PRESET [N,N]]    what each launch of a forward pass should take on an H200
 //   tiles [PRESET [N,N]]       every configuration of the products on a device of compute capability 9.0, beside what was expected
@@ -35,6 +39,12 @@ switch (args)
         return await HostingRate.RunAsync(args.Length > 1 ? args[1] : "cpu");
     case ["expected", ..]:
         return ExpectedTimes.Print(args.Length > 1 ? args[1] : "vith16", args.Length > 2 ? [.. args[2].Split(',').Select(int.Parse)] : [1, 8, 64]);
+    case ["pipeline", "decode"]:
+        return PipelineRate.Decode();
+    case ["pipeline", "engine", ..]:
+        return PipelineRate.Engine(args.Length > 2 ? args[2] : "random:vitb16", args.Length > 3 ? int.Parse(args[3]) : 40);
+    case ["pipeline", "memory", ..]:
+        return PipelineMemory.Run(args.Length > 2 ? int.Parse(args[2]) : 100_000);
     case ["load", ..]:
         return LoadRate.Run(args.Length > 1 ? args[1] : "vith16");
     case [LoadRate.OnceMode, string once, string order]:

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using PixioCuda.Cli.Options;
 using PixioCuda.Cli.Output;
 using PixioCuda.Cli.Pictures;
@@ -7,7 +8,7 @@ using PixioCuda.Imaging;
 
 namespace PixioCuda.Cli.Commands;
 
-/// <summary><c>pixio show</c>: a picture beside its patch features as colours.</summary>
+/// <summary><c>pixio show</c>: pictures beside what their features show.</summary>
 internal sealed class ShowCommand
 {
     // Enough patches to see shapes by; the position embeddings are resized to them. Long pictures are bounded by their longer side.
@@ -16,15 +17,26 @@ internal sealed class ShowCommand
     private const string Smooth = "bilinear";
     private const string Squares = "nearest";
 
+    private const string Pca = "pca";
+    private const string Attention = "attention";
+    private const string Similarity = "similarity";
+
+    // Their features are in memory together.
+    private const int MostPictures = 32;
+    private const int MostColumns = 3;
+
     private readonly CommandConsole _console;
     private readonly PixioCommand _command = new(
-        "show", "Draws a picture beside its patch features: their first three principal components as red, green and blue.")
+        "show", "Draws pictures beside their features: principal components, what class tokens look at, or what is like a patch.")
     {
         Examples =
         [
             ("pixio show cat.png --model ~/pixio-vith16 --output features.png", "the last stage"),
             ("pixio show cat.png --model DIR --stage 8 --resize 256x256 --upsample nearest --output stage8.png",
                 "an earlier stage, patch by patch"),
+            ("pixio show a.jpg b.jpg c.jpg --model DIR --output set.png", "several pictures in the colours of one basis"),
+            ("pixio show cat.png --model DIR --view attention --output attention.png", "what each class token looks at in the last block"),
+            ("pixio show a.jpg b.jpg --model DIR --view similarity --patch 12,9 --output alike.png", "what is like one patch of a.jpg"),
         ],
     };
 
@@ -40,6 +52,12 @@ internal sealed class ShowCommand
 
     private readonly Option<long?> _stage = OptionFactory.WholeNumber(
         "--stage", "The stage: 0 is the stem, k what leaves block k [default: the last].", 0, 1024);
+    private readonly Option<string> _view = OptionFactory.Choice("--view", "What is shown.", Pca, Pca, Attention, Similarity);
+    private readonly Option<long?> _layer = OptionFactory.WholeNumber(
+        "--layer", "Of attention: the block, from 0 on [default: the last].", 0, 1023);
+    private readonly Option<int[]> _patch = OptionFactory.Numbers(
+        "--patch", "Of similarity: row and column of a patch of the first picture, from 0,0 on [default: the middle one].", "12,9");
+
     private readonly Option<string> _upsample = OptionFactory.Choice("--upsample", "How patches become pixels.", Smooth, Smooth, Squares);
     private readonly Option<bool> _json = OptionFactory.Flag("--json", "Print what was drawn as one JSON document.");
     private readonly Option<bool> _quiet = Messages.QuietOption();
@@ -47,10 +65,13 @@ internal sealed class ShowCommand
     private ShowCommand(CommandConsole console)
     {
         _console = console;
-        _pictures = new PictureOptions(_command, several: false);
+        _pictures = new PictureOptions(_command, several: true);
         _command.Add(_output);
         _model = new ModelOptions(_command);
+        _command.Add(_view);
         _command.Add(_stage);
+        _command.Add(_layer);
+        _command.Add(_patch);
         _command.Add(_upsample);
         _recipe = new RecipeOptions(
             _command,
@@ -80,27 +101,80 @@ internal sealed class ShowCommand
     private int Run(ParseResult parsed, CancellationToken cancellationToken)
     {
         Messages messages = new(_console, parsed.GetValue(_quiet));
-        string picture = _pictures.Names(parsed)[0], modelName = _model.Name(parsed), output = parsed.GetValue(_output)!;
+        string[] names = _pictures.Names(parsed);
+        string modelName = _model.Name(parsed), output = parsed.GetValue(_output)!, view = parsed.GetValue(_view)!;
+        CheckView(parsed, names, view);
         OutputFile.CheckPath(output, ".png");
         PixioModelOptions options = _recipe.Read(parsed, _model.Read(parsed));
 
-        // The picture decides the size, and both are checked before gigabytes are read.
-        ReadOnlyMemory<byte> encoded = _pictures.Reader(parsed, _console).ReadAsync(picture, cancellationToken).GetAwaiter().GetResult();
-        RgbImage image = options.Decoder!.Decode(encoded.Span, PictureReader.Describe(picture), options.DecodeOptions);
+        // The pictures decide the sizes, and both are checked before gigabytes are read.
+        PictureReader reader = _pictures.Reader(parsed, _console);
+        RgbImage[] images = [.. names.Select(name => options.Decoder!.Decode(
+            reader.ReadAsync(name, cancellationToken).GetAwaiter().GetResult().Span, PictureReader.Describe(name), options.DecodeOptions))];
         // Found once, so that both looks are at the same revision.
         string modelPath = ModelOptions.Find(modelName, messages, cancellationToken);
         PixioModelInfo info = ModelOptions.Describe(modelPath, messages, cancellationToken);
-        ImageSize size = options.Resize ?? SizeFor(image, info.Config.PatchSize);
+        ShownPicture[] pictures = [.. names.Zip(images, (name, image) =>
+            new ShownPicture(name, image, options.Resize ?? SizeFor(image, info.Config.PatchSize)))];
         int stage = (int)(parsed.GetValue(_stage) ?? info.Config.HiddenLayers);
-        EncoderTaps taps = new() { FeatureMaps = [new FeatureMapTap(stage, ApplyLayerNorm: true, Reshape: false)] };
-        info.EstimateMemory(new InputShape(1, size), taps);
+        int layer = (int)(parsed.GetValue(_layer) ?? info.Config.HiddenLayers - 1);
+        EncoderTaps taps = view == Attention
+            ? new() { Attentions = [new AttentionTap(layer)] }
+            : new() { FeatureMaps = [new FeatureMapTap(stage, ApplyLayerNorm: true, Reshape: false)] };
+        foreach (ImageSize size in pictures.Select(picture => picture.Size).Distinct())
+            info.EstimateMemory(new InputShape(1, size), taps);
 
-        using PixioModel model = ModelOptions.Load(modelPath, options with { Resize = size }, messages, cancellationToken);
-        EncoderOutputs outputs = model.Run([image], taps, cancellationToken);
-        RunStamp stamp = new RunStamp(modelName, model).With("stage", stage == 0 ? "stem" : $"stage{stage}");
-        Draw(model, image, outputs, size, parsed.GetValue(_upsample) == Smooth, $"stage {stage}", output);
-        Print(picture, output, stamp, model, size, parsed.GetValue(_json));
+        using PixioModel model = ModelOptions.Load(modelPath, options with { Resize = pictures[0].Size }, messages, cancellationToken);
+        RunStamp stamp = new RunStamp(modelName, model).With("view", view);
+        stamp = view == Attention
+            ? stamp.With("layer", layer.ToString(CultureInfo.InvariantCulture))
+            : stamp.With("stage", stage == 0 ? "stem" : $"stage{stage}");
+        bool smooth = parsed.GetValue(_upsample) == Smooth;
+        if (view == Pca && pictures.Length == 1)
+        {
+            Draw(model, images[0], model.Run([images[0]], taps, cancellationToken), pictures[0].Size, smooth, $"stage {stage}", output);
+        }
+        else
+        {
+            PictureViews views = new(model, pictures, smooth, cancellationToken);
+            string weights = model.IsRandom ? $"{ShortName(model.Name)} (random weights)" : ShortName(model.Name);
+            (IReadOnlyList<Tile> tiles, string what) = view switch
+            {
+                Attention => (views.Attention(layer), $"attention of class tokens, block {layer}"),
+                Similarity => (views.Similarity(stage, Patch(parsed, model, pictures[0])), $"cosine with the framed patch, stage {stage}"),
+                _ => (views.PrincipalComponents(stage), $"PCA of patch features, stage {stage}, one basis"),
+            };
+            int columns = view == Attention ? Math.Min(MostColumns, 1 + model.Config.ClassTokens) : 2;
+            if (view == Attention && pictures.Length > 1)
+                columns = 1 + model.Config.ClassTokens;
+            PngFile.Write(Montage.Compose(tiles, columns, [$"{weights}  {model.Recipe.Name}", what]), output);
+        }
+
+        Print(names, output, stamp, model, pictures[0].Size, parsed.GetValue(_json));
         return ExitCodes.Ok;
+    }
+
+    private void CheckView(ParseResult parsed, string[] names, string view)
+    {
+        if (names.Length > MostPictures)
+            throw new UsageException($"At most {MostPictures} pictures can be shown together, not {names.Length}.");
+        if (view != Attention && parsed.GetValue(_layer) is not null)
+            throw new UsageException("--layer belongs to --view attention; of the other views it is --stage.");
+        if (view == Attention && parsed.GetValue(_stage) is not null)
+            throw new UsageException("--view attention is that of a block: give --layer instead of --stage.");
+        if (parsed.GetValue(_patch) is { Length: > 0 } patch)
+        {
+            if (view != Similarity)
+                throw new UsageException("--patch belongs to --view similarity.");
+            if (patch.Length != 2 || patch[0] < 0 || patch[1] < 0)
+                throw new UsageException("--patch takes a row and a column, such as 12,9.");
+        }
+    }
+
+    private (int Row, int Column) Patch(ParseResult parsed, PixioModel model, ShownPicture picture)
+    {
+        ImageSize grid = model.Config.GridFor(picture.Size);
+        return parsed.GetValue(_patch) is { Length: 2 } patch ? (patch[0], patch[1]) : (grid.Height / 2, grid.Width / 2);
     }
 
     private static void Draw(
@@ -124,14 +198,23 @@ internal sealed class ShowCommand
     private static string ShortName(string name) =>
         Path.GetDirectoryName(name) is { Length: > 0 } folder ? Path.GetFileName(folder) : name;
 
-    private void Print(string picture, string output, RunStamp stamp, PixioModel model, ImageSize size, bool asJson)
+    private void Print(string[] pictures, string output, RunStamp stamp, PixioModel model, ImageSize size, bool asJson)
     {
         ImageSize grid = model.Config.GridFor(size);
-        _console.Out.WriteLine(!asJson ? $"{output}: {picture} beside its features, {grid} patches" : JsonText.Of(json =>
+        _console.Out.WriteLine(!asJson ? $"{output}: {string.Join(", ", pictures)} beside {(pictures.Length == 1 ? $"its features, {grid} patches" : "their features")}" : JsonText.Of(json =>
         {
             json.WriteStartObject();
             json.WriteString("output", output);
-            json.WriteString("image", picture);
+            if (pictures.Length == 1)
+            {
+                json.WriteString("image", pictures[0]);
+            }
+            else
+            {
+                json.WritePropertyName("images");
+                JsonText.WriteStrings(json, pictures);
+            }
+
             stamp.Write(json);
             json.WritePropertyName("patches");
             JsonText.WriteShape(json, [grid.Height, grid.Width]);

@@ -21,7 +21,7 @@ internal static class PipelineText
             $"{done}{of} pictures, {failed} failed, {rate:F1} images/s{left}; {Stages(statistics)}");
     }
 
-    /// <summary>"41.2 images/s; engine 98%, decode 12%; the engine limits".</summary>
+    /// <summary>"41.2 images/s; engine 98%, decode 12%; the limit is engine".</summary>
     public static string Summary(PipelineStatistics statistics) => string.Create(CultureInfo.InvariantCulture,
         $"{Rate(statistics):F1} images/s; {Stages(statistics)}; the limit is {NameOf(statistics.Limit)}");
 
