@@ -14,6 +14,8 @@ internal sealed class Soak
 {
     private const int ThreadCount = 16;
 
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
+
     private static readonly ImageSize[] Sizes = [new(64, 64), new(32, 48), new(16, 16)];
     private static readonly EncoderTaps[] Taps =
     [
@@ -79,16 +81,20 @@ internal sealed class Soak
             await Task.Delay(250);
             Lifetime next = new(GoldenModels.Load("tiny", _options)), last = _current;
             _current = next;
-            last.Retire();
+            await RetireAsync(last);
             Count("reloaded");
         }
 
         _isOver = true;
-        _current.Retire();
-        await Task.WhenAll(callers).WaitAsync(TimeSpan.FromMinutes(2));
+        await RetireAsync(_current);
+        await Task.WhenAll(callers).WaitAsync(Patience);
         Assert.True(_faults.IsEmpty, string.Join(Environment.NewLine, _faults.Take(5)));
         return _outcomes;
     }
+
+    /// <summary>On a thread of its own, so that a disposal that never ends fails the test instead of hanging it.</summary>
+    private static Task RetireAsync(Lifetime lifetime) => Task.Factory.StartNew(
+        lifetime.Retire, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default).WaitAsync(Patience);
 
     private void Call(Random random)
     {
