@@ -64,7 +64,8 @@ internal static class DeviceCeilings
             values[i] = (ushort)(BitConverter.SingleToUInt32Bits(random.Next(-64, 65) / 64f) >> 16);
         MatmulShape shape = new(Side, Side, Side, CudaDataType.CUDA_R_16BF);
         using CublasLtMatmul product = new(device, shape, 64 << 20);
-        using DeviceMemory<ushort> a = device.Allocate<ushort>(count), b = device.Allocate<ushort>(count), d = device.Allocate<ushort>(count);
+        using DeviceMemory<ushort> a = device.Allocate<ushort>(count), b = device.Allocate<ushort>(count);
+        using DeviceMemory<ushort> d = device.Allocate<ushort>(count);
         using DeviceMemory<byte> workspace = device.Allocate<byte>(Math.Max(1, product.WorkspaceByteCount));
         device.Upload(a, (ReadOnlySpan<ushort>)values);
         device.Upload(b, (ReadOnlySpan<ushort>)values);

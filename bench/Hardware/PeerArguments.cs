@@ -24,7 +24,8 @@ internal sealed record PeerArguments(
                 "--size" => arguments with { Size = SizeOf(value) },
                 "--outputs" when value == "pooler" => arguments with { WithPooler = true },
                 _ => throw new ArgumentException(
-                    $"'{name} {value}' is not understood: a peer takes --model, --device, --precision, --batch, --size HxW, --outputs pooler."),
+                    $"'{name} {value}' is not understood: a peer takes --model, --device, --precision, --batch, --size HxW and "
+                    + "--outputs pooler."),
             };
         }
 

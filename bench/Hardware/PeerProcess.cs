@@ -6,8 +6,9 @@ using PixioCuda.Cuda;
 
 namespace PixioCuda.Bench.Hardware;
 
-/// <summary>One model, loaded once, that runs and measures when a line on standard input says so: bench/peers drives it beside another engine in
-/// turns, so that both meet the same clocks. It uses the device only between a line and its answer. Each answer is a line of JSON.</summary>
+/// <summary>One model, loaded once, that runs and measures when a line on standard input says so: bench/peers drives it beside another engine
+/// in turns, so that both meet the same clocks. It uses the device only between a line and its answer. Each answer is a line of JSON.
+/// </summary>
 /// <remarks>
 /// <list type="bullet">
 /// <item><c>run PIXELS OUTPUT</c>: float32 pixel_values [B, C, H, W] from one file; all outputs end to end, float32, into another.</item>
@@ -110,7 +111,8 @@ internal sealed class PeerProcess(PixioModel model, EncoderPlan plan, TextWriter
         if (bytes.Length != sizeof(float) * plan.InputLength)
         {
             throw new ArgumentException(
-                $"'{pixelFile}' has {bytes.Length} bytes; {plan.InputLength} float32 pixel values take {sizeof(float) * plan.InputLength}.");
+                $"'{pixelFile}' has {bytes.Length} bytes; {plan.InputLength} float32 pixel values take "
+                + $"{sizeof(float) * plan.InputLength}.");
         }
 
         bytes.CopyTo(MemoryMarshal.AsBytes(_pixels.AsSpan()));

@@ -4,8 +4,8 @@ using System.Text.Json.Nodes;
 
 namespace PixioCuda.Bench.Hardware;
 
-/// <summary>Which of the .NET runtime's assemblies the programs of a folder can reach, so that a bundle carries no others. An assembly reaches
-/// those in which the types that it refers to are defined, and those that forward to them; what a facade such as netstandard forwards
+/// <summary>Which of the .NET runtime's assemblies the programs of a folder can reach, so that a bundle carries no others. An assembly
+/// reaches those in which the types that it refers to are defined, and those that forward to them; what a facade such as netstandard forwards
 /// besides, nobody reaches through it.</summary>
 internal sealed class RuntimeClosure(string programs, string runtime)
 {
@@ -43,7 +43,8 @@ internal sealed class RuntimeClosure(string programs, string runtime)
             {
                 if (package?[kind] is JsonObject assets)
                 {
-                    foreach (string asset in assets.Select(asset => asset.Key).Where(asset => !files.Contains(Path.GetFileName(asset))).ToArray())
+                    string[] missing = [.. assets.Select(asset => asset.Key).Where(asset => !files.Contains(Path.GetFileName(asset)))];
+                    foreach (string asset in missing)
                         assets.Remove(asset);
                 }
             }
@@ -56,7 +57,8 @@ internal sealed class RuntimeClosure(string programs, string runtime)
 
     private IEnumerable<string> Files()
     {
-        Queue<string> waiting = new(Roots.Concat(Directory.EnumerateFiles(programs, "*.dll").Select(file => Path.GetFileNameWithoutExtension(file))));
+        Queue<string> waiting = new([
+            .. Roots, .. Directory.EnumerateFiles(programs, "*.dll").Select(file => Path.GetFileNameWithoutExtension(file))]);
         HashSet<string> seen = new(StringComparer.Ordinal);
         while (waiting.TryDequeue(out string? name))
         {
@@ -89,7 +91,8 @@ internal sealed class RuntimeClosure(string programs, string runtime)
     /// <param name="Folder">Where it lies.</param>
     /// <param name="References">Types of other assemblies, each with the assembly that is asked for it.</param>
     /// <param name="Forwarded">Types that it only forwards, and to where.</param>
-    private sealed record Assembly(string Folder, IReadOnlyList<(string Scope, string Type)> References, IReadOnlyDictionary<string, string> Forwarded)
+    private sealed record Assembly(
+        string Folder, IReadOnlyList<(string Scope, string Type)> References, IReadOnlyDictionary<string, string> Forwarded)
     {
         public static Assembly Read(string folder, string name)
         {

@@ -26,8 +26,9 @@ root=$work/pixio-bundle
 app=$root/app
 mkdir -p "$app" "$root/bin" "$root/bench" "$(dirname "$archive")"
 
-# What BenchmarkDotNet brings for profilers and disassemblers, and xunit for other test platforms: none of it is used here.
-unused='Microsoft\.Diagnostics\..*|Iced|Gee\.External\.Capstone|libcapstone|System\.CodeDom|Dia2Lib|TraceReloggerLib|OSExtensions'
+# BenchmarkDotNet, which brings a compiler, would be a tenth of it, and xunit's other test platforms are used by nothing here.
+unused='BenchmarkDotNet.*|Perfolizer|CommandLine|Pragmastat.*|Microsoft\.CodeAnalysis.*|Microsoft\.Diagnostics\..*|Iced'
+unused+='|Gee\.External\.Capstone|libcapstone|System\.(CodeDom|Management)|Dia2Lib|TraceReloggerLib|OSExtensions'
 unused+='|Microsoft\.ApplicationInsights|Microsoft\.Testing\.Extensions\..*'
 for program in engine/PixioCuda.Cli tests/PixioCuda.Cuda.Tests tests/PixioCuda.Nvrtc.Tests bench; do
     built=$program/bin/$configuration/net10.0

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Everything that has to be shown on a GPU, in three stages of at most eight minutes each. Each step has a time limit, reports, and the next one
-# goes on whatever came of it.
+# Everything that has to be shown on a GPU, in three stages of at most eight minutes each. Each step has a time limit, reports, and the next
+# one goes on whatever came of it.
 set -uo pipefail
 root=$(cd "$(dirname "$0")" && pwd)
 step=${PIXIO_STEP:-$root/step.sh}
@@ -21,8 +21,8 @@ Without a stage: all three.
   --list            name the steps and their limits
   --help
 
-Exit code: 0 every step passed, 1 a step failed or took too long, 2 usage, 3 nothing failed but a step could not be run here (its line says what
-is missing) or had no time left (call again with --skip-passed).
+Exit code: 0 every step passed, 1 a step failed or took too long, 2 usage, 3 nothing failed but a step could not be run here (its line says
+what is missing) or had no time left (call again with --skip-passed).
 USAGE
 }
 
@@ -61,7 +61,7 @@ speed       size-1024     60  pictures of 1024 x 1024, batch 1 and 8
 speed       profile-1     60  each kernel's time at batch 1
 speed       profile-64    60  each kernel's time at batch 64
 speed       load          90  loading from a cold and a warm file
-speed       suites       240  every kernel and the model by BenchmarkDotNet
+speed       tiles        180  every configuration of the products, beside what was expected
 peers       eager        150  transformers eager (sdpa), batch 1, 8, 32, 64, 128
 peers       compile-1     90  torch.compile, batch 1
 peers       compile-64    90  torch.compile, batch 64
@@ -157,7 +157,8 @@ done
 # The table of what was asked for, in order, with what earlier calls left.
 table=$output/table.txt
 {
-    echo "$(cat "$root/COMMIT" 2>/dev/null || echo "not a bundle"); $(date -u +%FT%TZ)$([ "$smoke" = 1 ] && echo "; smoke: measures nothing")"
+    made=$(cat "$root/COMMIT" 2>/dev/null || echo "not a bundle")
+    echo "$made; $(date -u +%FT%TZ)$([ "$smoke" = 1 ] && echo "; smoke: measures nothing")"
     for name in "${chosen[@]}"; do
         grep "^$name"$'\t' "$status" | awk -F '\t' '{ printf "%-28s %-9s %4ss  %s\n", $1, $2, $3, $4 }'
     done

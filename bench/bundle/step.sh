@@ -74,14 +74,16 @@ profile() { # BATCH NAME
     model=$(checkpoint) || return 1
     local file=$results/$2.json runs=20
     [ "$smoke" = 0 ] || runs=1
-    pixio profile --model "$model" --device cuda --batch "$1" --runs "$runs" --json --quiet --trace "$results/$2-trace.json" >"$file" || return 1
+    pixio profile --model "$model" --device cuda --batch "$1" --runs "$runs" --json --quiet \
+        --trace "$results/$2-trace.json" >"$file" || return 1
     pixio profile --model "$model" --device cuda --batch "$1" --runs "$runs" --quiet
     say "as a graph $(value_of graph_seconds "$file" | awk '{ printf "%.3f ms", 1e3 * $1 }')"
 }
 
 sanitizer() { # TOOL
     local found
-    found=$(PATH=$PATH:/usr/local/cuda/bin command -v compute-sanitizer) || missing "compute-sanitizer is not on the path or in /usr/local/cuda/bin"
+    found=$(PATH=$PATH:/usr/local/cuda/bin command -v compute-sanitizer) ||
+        missing "compute-sanitizer is not on the path or in /usr/local/cuda/bin"
     local run=("$found" --tool "$1" --error-exitcode 9 "$root/runtime/dotnet" "$root/app/pixio.dll")
     local precision
     for precision in bf16 fp16 fp32; do
@@ -155,7 +157,8 @@ host)
     for library in 'libstdc\+\+\.so\.6' 'libgcc_s\.so\.1' 'libssl\.so\.(3|1\.1)'; do
         ldconfig -p | grep -qE "$library" || missing "the .NET runtime needs ${library//\\/}, which the dynamic linker does not list"
     done
-    version=$(pixio --version) && say "$version; $(nvidia-smi --query-gpu=name,driver_version --format=csv,noheader 2>/dev/null | head -n 1)"
+    gpu=$(nvidia-smi --query-gpu=name,driver_version --format=csv,noheader 2>/dev/null | head -n 1)
+    version=$(pixio --version) && say "$version; $gpu"
     ;;
 doctor)
     pixio doctor
@@ -220,12 +223,13 @@ size-*)
     ;;
 profile-*) profile "$(batch "${1#profile-}")" "$1" ;;
 load) load ;;
-suites)
-    [ "$smoke" = 0 ] || export PIXIO_BENCH_SMOKE=1
-    filter='*Suites.Cuda*'
-    [ "$smoke" = 0 ] || filter='*CudaLayerNormBench*'
-    program PixioCuda.Bench --filter "$filter" --artifacts "$results/suites" || exit 1
-    say "$(find "$results/suites" -name '*.md' | wc -l) tables"
+tiles)
+    [ "$smoke" = 0 ] || missing "the products of ViT-H are not for smoke runs"
+    program PixioCuda.Bench tiles >"$results/tiles.txt"
+    code=$?
+    cat "$results/tiles.txt"
+    say "$(wc -l <"$results/tiles.txt") lines in tiles.txt"
+    exit $code
     ;;
 eager) compare "$1" eager 1 8 32 64 128 ;;
 compile-*) compare "$1" compile "${1#compile-}" ;;

@@ -39,7 +39,8 @@ def import_torch(needs_transformers: bool = False):
     try:
         import torch
     except ImportError as error:
-        raise Missing(f"PyTorch is not installed for {sys.executable} ({error}); install torch, or set PYTHON to one that has it.") from None
+        raise Missing(f"PyTorch is not installed for {sys.executable} ({error}); install torch, or set PYTHON to one that has it."
+                      ) from None
     transformers = None
     if needs_transformers:
         try:

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Holds our engine's outputs against those of transformers' PixioModel, on one checkpoint and the same noise, in float32, bfloat16 and float16.
+"""Holds our engine's outputs against those of transformers' PixioModel, on one checkpoint and the same noise, in float32, bfloat16 and
+float16.
 
 The reference is PixioModel in float64. Our relative L2 error in float32 may be twice the error that PixioModel itself makes in float32;
 in bfloat16 and float16 1.1 times its error in that precision."""

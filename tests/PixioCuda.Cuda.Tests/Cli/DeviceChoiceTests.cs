@@ -5,7 +5,8 @@ using Xunit;
 
 namespace PixioCuda.Cuda.Tests.Cli;
 
-/// <summary>What the commands say of the device that they take where there is one; where there is none, see the tests without CUDA.</summary>
+/// <summary>What the commands say of the device that they take where there is one; where there is none, see the tests without
+/// CUDA.</summary>
 public sealed class DeviceChoiceTests
 {
     public static TheoryData<string> Commands => ["embed", "features", "bench", "show"];

@@ -2,8 +2,8 @@ using Xunit;
 
 namespace PixioCuda.Cuda.Tests;
 
-/// <summary>The elementary functions of kernels/include against what they promise, computed here: on the emulator that checks their CPU meaning,
-/// on hardware that the GPU's instructions agree with it.</summary>
+/// <summary>The elementary functions of kernels/include against what they promise, computed here: on the emulator that checks their CPU
+/// meaning, on hardware that the GPU's instructions agree with it.</summary>
 public sealed class MathInstructionTests
 {
     private const int Count = 256;
@@ -79,7 +79,8 @@ public sealed class MathInstructionTests
             uint[] actual = Run("halves", words);
             for (int i = 0; i < Count; i++)
             {
-                float expected = (float)BitConverter.UInt16BitsToHalf((ushort)words[i]), result = BitConverter.UInt32BitsToSingle(actual[i]);
+                float expected = (float)BitConverter.UInt16BitsToHalf((ushort)words[i]);
+                float result = BitConverter.UInt32BitsToSingle(actual[i]);
                 Assert.True(float.IsNaN(expected) ? float.IsNaN(result) : BitConverter.SingleToUInt32Bits(expected) == actual[i],
                     $"half {words[i]:x4} becomes {result:R}, not {expected:R}");
             }
@@ -116,8 +117,9 @@ public sealed class MathInstructionTests
         {
             double right = expected(x[i]), result = BitConverter.UInt32BitsToSingle(actual[i]);
             // At the border of the normal numbers both are right.
-            bool isFine = right < smallest * (1 - 1e-6)
-                ? result == 0 : Math.Abs(result - right) <= units * Math.ScaleB(1, Math.ILogB(right) - 23) || (right < smallest * (1 + 1e-6) && result == 0);
+            bool isFine = right < smallest * (1 - 1e-6) ? result == 0
+                : Math.Abs(result - right) <= units * Math.ScaleB(1, Math.ILogB(right) - 23)
+                    || (right < smallest * (1 + 1e-6) && result == 0);
             Assert.True(isFine, $"{entry}({x[i]:R}) is {result:R}, not {right:R}");
         }
     }

@@ -114,7 +114,8 @@ public sealed partial class MemoryInstructionTests
     {
         uint[] words = Run(entry, 64, 64 * wordsOfPiece);
         Assert.Equal(
-            [.. Enumerable.Range(0, 64 * wordsOfPiece).Select(i => (uint)((wordsOfPiece * (63 - (i / wordsOfPiece))) + (i % wordsOfPiece)))],
+            [.. Enumerable.Range(0, 64 * wordsOfPiece).Select(
+                i => (uint)((wordsOfPiece * (63 - (i / wordsOfPiece))) + (i % wordsOfPiece)))],
             words);
     }
 

@@ -4,8 +4,8 @@ using Xunit;
 
 namespace PixioCuda.Cuda.Tests;
 
-/// <summary>The reference models of full width (up to the widths of the 5B preset), with weights made from their seeds, in every precision: on a
-/// GPU only, and where they are asked for (<c>-explicit only</c>), since the emulated device would take hours.</summary>
+/// <summary>The reference models of full width (up to the widths of the 5B preset), with weights made from their seeds, in every precision: on
+/// a GPU only, and where they are asked for (<c>-explicit only</c>), since the emulated device would take hours.</summary>
 [Trait("Category", "Full width")]
 public sealed class FullWidthModelTests
 {
@@ -86,7 +86,8 @@ public sealed class FullWidthModelTests
                     PixioPrecision.BF16 => 1.1 * folder.BFloat16Error(caseName, name)!.Value,
                     _ => 1.1 * folder.Float16Error(caseName, name)!.Value,
                 };
-                Accuracy.Within(bound, GoldenModels.Sampled(outputs, name, expected, stride), expected.Values, $"{folderName}/{caseName} {name}, {precision}");
+                float[] actual = GoldenModels.Sampled(outputs, name, expected, stride);
+                Accuracy.Within(bound, actual, expected.Values, $"{folderName}/{caseName} {name}, {precision}");
             }
         }
     }

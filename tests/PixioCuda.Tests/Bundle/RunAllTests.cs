@@ -15,7 +15,9 @@ public sealed class RunAllTests : IDisposable
     [Fact]
     public async Task Each_step_reports_and_the_next_goes_on()
     {
-        Steps("correctness good 20 x", "correctness bad 20 x", "correctness absent 20 x", "speed slow 1 x", "speed after 20 x", "peers last 20 x");
+        Steps(
+            "correctness good 20 x", "correctness bad 20 x", "correctness absent 20 x", "speed slow 1 x", "speed after 20 x",
+            "peers last 20 x");
         Script("""
             case $1 in
             good) echo "noise"; echo "=> 7 tests passed"; echo "more noise" ;;
@@ -95,11 +97,13 @@ public sealed class RunAllTests : IDisposable
         ScriptRun unknown = await ScriptRun.Of("bash", [PathOf("step.sh"), "no-such-step"], ("PIXIO_RESULTS", _folder.File("results")));
         Assert.Equal(2, unknown.ExitCode);
         Assert.Contains("there is no step 'no-such-step'", unknown.Error, StringComparison.Ordinal);
-        string[] patterns = [.. File.ReadLines(PathOf("step.sh")).SkipWhile(line => !line.StartsWith("case ${1:-}", StringComparison.Ordinal))
+        string[] patterns = [.. File.ReadLines(PathOf("step.sh"))
+            .SkipWhile(line => !line.StartsWith("case ${1:-}", StringComparison.Ordinal))
             .Where(line => line.Contains(')', StringComparison.Ordinal) && !line.StartsWith(' '))
             .SelectMany(line => line.Split(')')[0].Split(" | ")).Where(pattern => pattern != "*")];
         Assert.All(steps, step => Assert.Contains(
-            patterns, pattern => pattern == step[1] || (pattern.EndsWith('*') && step[1].StartsWith(pattern[..^1], StringComparison.Ordinal))));
+            patterns,
+            pattern => pattern == step[1] || (pattern.EndsWith('*') && step[1].StartsWith(pattern[..^1], StringComparison.Ordinal))));
     }
 
     private static string PathOf(string script) => Path.Combine(ScriptRun.Root, "bench", "bundle", script);
