@@ -24,7 +24,8 @@ public class ModelHashTests
     {
         using TemporaryFolder folder = new();
         CheckpointConverter.Convert(CliData.Model, folder.File("half"), DType.BF16);
-        string changed = Directory.CreateDirectory(folder.File("changed")).FullName, heads = Directory.CreateDirectory(folder.File("eps")).FullName;
+        string changed = Directory.CreateDirectory(folder.File("changed")).FullName,
+            heads = Directory.CreateDirectory(folder.File("eps")).FullName;
         foreach (string target in new[] { changed, heads })
         {
             foreach (string file in new[] { "config.json", "model.safetensors" })
@@ -38,7 +39,8 @@ public class ModelHashTests
         PixioConfigJson.Save(config with { AttentionHeads = config.AttentionHeads * 2 }, Path.Combine(heads, "config.json"));
         string[] hashes =
         [
-            .. new[] { CliData.Model, folder.File("half"), changed, heads, "random:vitb16", "random:vitb16@1", "random:vitl16" }.Select(Hash),
+            .. new[] { CliData.Model, folder.File("half"), changed, heads, "random:vitb16", "random:vitb16@1",
+                "random:vitl16" }.Select(Hash),
         ];
         Assert.Equal(hashes.Length, hashes.Distinct().Count());
         // A name without a seed is that of seed 0.
