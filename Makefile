@@ -4,7 +4,7 @@ CLI := engine/PixioCuda.Cli/bin/$(CONFIGURATION)/net10.0/pixio
 SAMPLE := tests/data/images/cat.png
 MODEL ?= random:vitb16
 
-.PHONY: build run test test-fast fuzz mutate soak pack bench bench-hub bench-pipeline bench-load bench-peers bundle bundle-smoke format lint clean
+.PHONY: build run test test-fast fuzz mutate soak pack bench bench-hub bench-hosting bench-pipeline bench-load bench-peers bundle bundle-smoke format lint clean
 
 # Leaves the command at bin/pixio.
 build:
@@ -79,6 +79,11 @@ bundle: build
 # Makes it and runs all of it that needs no GPU, on the emulated driver: a few minutes.
 bundle-smoke: bundle
 	bench/bundle/smoke.sh artifacts/pixio-bundle.tar.xz
+
+# 64 concurrent callers beside batches of 64, and the first embedding of a host of native code beside the steady ones of a managed host.
+bench-hosting: build
+	dotnet bench/bin/$(CONFIGURATION)/net10.0/PixioCuda.Bench.dll hosting
+	bench/aot.sh
 
 format:
 	dotnet format PixioCuda.sln --no-restore

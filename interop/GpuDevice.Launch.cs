@@ -14,6 +14,44 @@ internal sealed unsafe partial class GpuDevice
         return _kernels.Load(source);
     }
 
+    /// <summary>How many clusters of a launch can run at a time: fewer than the multiprocessors would suffice for, since those of a cluster
+    /// belong to one group, and groups differ in size from device to device.</summary>
+    /// <param name="kernel">A kernel of this device.</param>
+    /// <param name="config">Block, cluster, shared memory; of the grid only that the cluster divides it.</param>
+    /// <exception cref="ArgumentException">The launch is impossible, or has no cluster: the message says why.</exception>
+    /// <exception cref="CudaException">The driver refuses it, or earlier work on the device failed.</exception>
+    public int MaxActiveClusters(LoadedKernel kernel, in LaunchConfig config)
+    {
+        ArgumentNullException.ThrowIfNull(kernel);
+        LaunchRules.Check(Info, kernel, config);
+        if (config.Cluster is not Dim3 cluster)
+            throw new ArgumentException($"The launch of {kernel.Source.Title} has no cluster that could be counted.", nameof(config));
+        _context.MakeCurrent();
+        kernel.AllowDynamicShared(_context, config.SharedBytes);
+        using var module = new HandleLease(kernel.Module);
+        var attribute = new CUlaunchAttribute
+        {
+            Id = CUlaunchAttributeID.CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION,
+            ClusterDim = cluster,
+        };
+        var launch = new CUlaunchConfig
+        {
+            Grid = config.Grid,
+            Block = config.Block,
+            SharedMemBytes = (uint)config.SharedBytes,
+            Attributes = &attribute,
+            AttributeCount = 1,
+        };
+        CUresult result = CudaDriverApi.cuOccupancyMaxActiveClusters(out int count, kernel.Function, &launch);
+        if (result != CUresult.CUDA_SUCCESS)
+        {
+            throw _context.Failure(result, nameof(CudaDriverApi.cuOccupancyMaxActiveClusters),
+                $"Asking how many clusters {cluster} of the kernel {kernel.Source.Title} run at a time");
+        }
+
+        return count;
+    }
+
     /// <summary>Puts a kernel's launch on a stream; the host does not wait. Allocates nothing.</summary>
     /// <typeparam name="TArgs">The kernel's arguments: its one struct, laid out as the device has it.</typeparam>
     /// <param name="stream">Whose work this becomes.</param>

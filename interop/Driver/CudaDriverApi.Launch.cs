@@ -21,5 +21,8 @@ internal static unsafe partial class CudaDriverApi
     public static partial CUresult cuFuncSetAttribute(nint function, CUfunction_attribute attribute, int value);
 
     [LibraryImport(Library)]
+    public static partial CUresult cuOccupancyMaxActiveClusters(out int clusterCount, nint function, CUlaunchConfig* config);
+
+    [LibraryImport(Library)]
     public static partial CUresult cuLaunchKernelEx(CUlaunchConfig* config, nint function, void** kernelParams, void** extra);
 }

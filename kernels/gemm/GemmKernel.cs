@@ -42,8 +42,8 @@ internal sealed class GemmKernel
         _shape = shape;
         Config = config ?? GemmTuning.Chosen(shape, DeviceLimits.Of(device.Info)) ?? SelectConfig(shape, DeviceLimits.Of(device.Info));
         _band = (uint)Config.Band(shape, device.Info.SmCount);
-        _launch = LaunchOf(Config, shape, device.Info.SmCount);
         _kernel = device.LoadKernel(Config.Source);
+        _launch = Config is WarpgroupGemmConfig warpgroups ? LaunchOf(warpgroups) : LaunchOf(Config);
     }
 
     public GemmConfig Config { get; }
@@ -119,17 +119,26 @@ internal sealed class GemmKernel
         _device.Launch(stream, _kernel, _launch, args);
     }
 
-    private static LaunchConfig LaunchOf(GemmConfig config, GemmShape shape, int smCount)
+    private LaunchConfig LaunchOf(GemmConfig config)
     {
-        if (config is WarpgroupGemmConfig warpgroups)
+        (long rows, long columns) = config.Tiles(_shape);
+        return new LaunchConfig(checked((int)(rows * columns)), config.Threads, SharedBytes: config.SharedBytes);
+    }
+
+    /// <summary>As many clusters as run at a time: one more would begin when the others have ended, and take as long as they did.</summary>
+    private LaunchConfig LaunchOf(WarpgroupGemmConfig config)
+    {
+        Dim3? cluster = config.Cluster > 1 ? (Dim3)config.Cluster : null;
+        LaunchConfig one = new(config.Cluster, config.Threads, cluster, config.SharedBytes, Programmatic: true);
+        int resident = config.Cluster > 1 ? _device.MaxActiveClusters(_kernel, one) : _device.Info.SmCount;
+        if (resident == 0)
         {
-            int blocks = warpgroups.Clusters(shape, smCount) * warpgroups.Cluster;
-            return new LaunchConfig(
-                blocks, config.Threads, warpgroups.Cluster > 1 ? (Dim3)warpgroups.Cluster : null, config.SharedBytes, Programmatic: true);
+            throw new NotSupportedException(
+                $"{_device.Info.Title} has no room for the clusters of the matrix product {_shape} by {config.Name}: "
+                + $"set {GemmTuning.Variable} to a configuration without clusters, one that ends in -1x1.");
         }
 
-        (long rows, long columns) = config.Tiles(shape);
-        return new LaunchConfig(checked((int)(rows * columns)), config.Threads, SharedBytes: config.SharedBytes);
+        return one with { Grid = config.Clusters(_shape, resident) * config.Cluster };
     }
 
     /// <summary>A matrix of rows along K, in boxes of a slice of some rows.</summary>

@@ -65,11 +65,17 @@ internal sealed record WarpgroupGemmConfig(
     public (long Rows, long Columns) ClusterTiles(GemmShape shape)
         => (CeilDiv(shape.M, ClusterM * BlockM), CeilDiv(shape.N, ClusterN * BlockN));
 
-    /// <summary>Clusters that are launched: each goes through tiles until none is left.</summary>
-    public int Clusters(GemmShape shape, int smCount)
+    /// <summary>Clusters that are taken to run at a time; the device itself knows exactly. The multiprocessors of a cluster belong to one
+    /// group of 16 or 18 (H100 white paper, figure 6), of which those that fill no cluster stay idle.</summary>
+    public int ResidentClusters(int smCount) => Math.Max(1, Cluster <= 2 ? smCount / Cluster : smCount / 16 * (16 / Cluster));
+
+    /// <summary>Clusters to launch: each goes through tiles until none is left.</summary>
+    /// <param name="shape">The product.</param>
+    /// <param name="resident">Clusters that run at a time.</param>
+    public int Clusters(GemmShape shape, int resident)
     {
         (long rows, long columns) = ClusterTiles(shape);
-        return (int)Math.Min(ResidentClusters(smCount), rows * columns);
+        return (int)Math.Min(resident, rows * columns);
     }
 
     /// <summary>What a launch moves: A once for each column of clusters' tiles, W once for each row of them, the residual
@@ -90,10 +96,6 @@ internal sealed record WarpgroupGemmConfig(
         double wave = ResidentClusters(smCount);
         return (int)Math.Clamp(Math.Round(Math.Sqrt(wave * ClusterN * BlockN / (ClusterM * BlockM))), 1, ClusterTiles(shape).Rows);
     }
-
-    /// <summary>Clusters that run at a time. The multiprocessors of a cluster belong to one group of 16 or 18 (H100 white paper, figure 6),
-    /// of which those that fill no cluster stay idle.</summary>
-    private int ResidentClusters(int smCount) => Math.Max(1, Cluster <= 2 ? smCount / Cluster : smCount / 16 * (16 / Cluster));
 
     private static int VectorOf(ElementType output) => 16 / output.ByteCount();
 }

@@ -17,8 +17,8 @@ internal sealed record WarpgroupGemmEstimate(
 /// alone.</summary>
 internal static class WarpgroupGemmTiles
 {
-    // Multiply-adds of a multiprocessor in a cycle (H100 white paper), and what shared memory gives the tensor cores in one. How many cycles
-    // a second has depends on the power that they take, but hardly on the tile.
+    // Multiply-adds of a multiprocessor in a cycle (H100 white paper), and what shared memory gives the tensor cores in one. How many
+    // cycles a second has depends on the power that they take, but hardly on the tile.
     private const double MultiplyAddsPerCycle = 2048, SharedBytesPerCycle = 128;
 
     // What the second-level cache gives a multiprocessor in a cycle when all ask, and the cycles of a tensor copy; both estimated, to be
@@ -31,8 +31,8 @@ internal static class WarpgroupGemmTiles
     // Instructions of the way out for each sum, by what is computed: conversion, exchange and store; the error function; a residual.
     private const double StoreInstructions = 4, GeluInstructions = 14, ResidualInstructions = 3, LanesPerCycle = 128;
 
-    // The widest is for few rows: what they read of A is most of all.
-    private static readonly (int M, int N)[] Clusters = [(1, 1), (2, 1), (1, 2), (2, 2), (2, 4)];
+    // The largest leave the second-level cache the least to give; the widest is for few rows.
+    private static readonly (int M, int N)[] Clusters = [(1, 1), (2, 1), (1, 2), (2, 2), (4, 2), (2, 4)];
 
     private static readonly Tile[] Tiles =
     [
@@ -41,7 +41,8 @@ internal static class WarpgroupGemmTiles
         new(128, 192, 5, 2, false), new(128, 160, 6, 2, false), new(128, 128, 6, 2, false),
         new(192, 160, 4, 3, false), new(192, 128, 5, 3, false),
         // In turn: the epilogue of one tile is hidden behind the products of the next.
-        new(128, 192, 5, 2, true), new(128, 160, 6, 2, true), new(128, 128, 6, 2, true), new(64, 256, 5, 2, true), new(64, 192, 6, 2, true), new(64, 128, 8, 2, true),
+        new(128, 192, 5, 2, true), new(128, 160, 6, 2, true), new(128, 128, 6, 2, true),
+        new(64, 256, 5, 2, true), new(64, 192, 6, 2, true), new(64, 128, 8, 2, true),
         // Few rows: narrow tiles, so that every multiprocessor has one.
         new(64, 96, 8, 2, true), new(64, 64, 8, 2, true), new(64, 32, 8, 2, true),
     ];
@@ -49,29 +50,36 @@ internal static class WarpgroupGemmTiles
     /// <summary>Whether a product can go this way on a device. Rows do not count: a picture's bits must not depend on its batch.</summary>
     public static bool Allows(GemmShape shape, DeviceLimits device)
         => device.ComputeCapability == new ComputeCapability(9, 0) && shape.Element != ElementType.F32 && !shape.HasGroups
-            // Tensor copies take rows of whole 16 bytes, and so do stores.
-            && shape.K % 8 == 0 && shape.N % 8 == 0 && shape.A.Pitch % 8 == 0 && shape.C.Pitch == shape.N
-            && (shape.HasResidual
-                ? shape.Output == ElementType.F32 && shape.Residual == ElementType.F32 && shape.R.Pitch == shape.N
-                : shape.Output == shape.Element || shape.Output == ElementType.F32);
+            && HasWholeRows(shape) && HasKnownTypes(shape);
 
     /// <summary>All configurations that a product can have on a device, with what each is expected to take: the wave table.</summary>
     public static IEnumerable<WarpgroupGemmEstimate> Candidates(GemmShape shape, DeviceLimits device)
-        => from tile in Tiles
-           from cluster in Clusters
-           // With one row or column of tiles there is nothing to share.
-           where (cluster.M == 1 || shape.M > tile.BlockM) && (cluster.N == 1 || shape.N > tile.BlockN)
-               && (cluster.N <= 2 || tile.BlockM == 64)
-           let config = new WarpgroupGemmConfig(
-               shape.Element, shape.Output, tile.BlockM, tile.BlockN, tile.Stages, tile.Consumers, tile.PingPong, cluster.M,
-               cluster.N, shape.Epilogue)
-           where config.SharedBytes <= device.SharedBytesPerBlock
-           select Estimate(config, shape, device);
+        => Tiles.SelectMany(tile => Clusters.Where(cluster => Shares(shape, tile, cluster)).Select(cluster => Config(shape, tile, cluster)))
+            .Where(config => config.SharedBytes <= device.SharedBytesPerBlock)
+            .Select(config => Estimate(config, shape, device));
+
+    // Tensor copies take rows of whole 16 bytes, and so do stores.
+    private static bool HasWholeRows(GemmShape shape)
+        => shape.K % 8 == 0 && shape.N % 8 == 0 && shape.A.Pitch % 8 == 0 && shape.C.Pitch == shape.N
+            && (!shape.HasResidual || shape.R.Pitch == shape.N);
+
+    private static bool HasKnownTypes(GemmShape shape)
+        => shape.Output == ElementType.F32 ? !shape.HasResidual || shape.Residual == ElementType.F32
+            : shape.Output == shape.Element && !shape.HasResidual;
+
+    /// <summary>Whether the blocks of a cluster have something to share: with one row or column of tiles there is nothing.</summary>
+    private static bool Shares(GemmShape shape, Tile tile, (int M, int N) cluster)
+        => (cluster.M == 1 || shape.M > cluster.M / 2 * tile.BlockM) && (cluster.N == 1 || shape.N > tile.BlockN)
+            && (cluster.N <= 2 || tile.BlockM == 64);
+
+    private static WarpgroupGemmConfig Config(GemmShape shape, Tile tile, (int M, int N) cluster) => new(
+        shape.Element, shape.Output, tile.BlockM, tile.BlockN, tile.Stages, tile.Consumers, tile.PingPong, cluster.M, cluster.N,
+        shape.Epilogue);
 
     private static WarpgroupGemmEstimate Estimate(WarpgroupGemmConfig config, GemmShape shape, DeviceLimits device)
     {
         (long tileRows, long tileColumns) = config.ClusterTiles(shape);
-        long tiles = tileRows * tileColumns, clusters = config.Clusters(shape, device.SmCount);
+        long tiles = tileRows * tileColumns, clusters = config.Clusters(shape, config.ResidentClusters(device.SmCount));
         long waves = (tiles + clusters - 1) / clusters, slices = (shape.K + WarpgroupGemmConfig.SliceK - 1) / WarpgroupGemmConfig.SliceK;
         double area = (double)config.BlockM * config.BlockN, paddedK = slices * WarpgroupGemmConfig.SliceK;
         // Each wgmma of 64 rows reads its A and all of W's columns: 2 (64 + BLOCK_N) bytes along K.

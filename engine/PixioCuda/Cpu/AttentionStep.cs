@@ -1,62 +1,16 @@
 using System.Numerics;
-using PixioCuda.Graph;
+using System.Runtime.Intrinsics.X86;
 
 namespace PixioCuda.Cpu;
-
-/// <summary>The sizes of an attention op, and of the memory it works in.</summary>
-/// <param name="Batch">B.</param>
-/// <param name="Tokens">T, keys and values.</param>
-/// <param name="QueryTokens">The first tokens, whose context is wanted.</param>
-/// <param name="Heads">h.</param>
-/// <param name="HeadSize">d / h.</param>
-/// <param name="Target">Chooses tiles and panels.</param>
-internal sealed record AttentionShape(int Batch, int Tokens, int QueryTokens, int Heads, int HeadSize, CpuTarget Target)
-{
-    // Tiles of queries that a task takes: enough to make up for fetching the head's keys and values.
-    private const int TilesPerTask = 4;
-
-    public static AttentionShape Of(AttentionOp op, CpuTarget target) =>
-        new(op.Qkv.Shape[0], op.Qkv.Shape[1], op.QueryTokens, op.HeadCount, op.Qkv.Columns / 3 / op.HeadCount, target);
-
-    /// <summary>Heads (of any picture of the batch) that are packed before their queries run; bounds the scratch memory.</summary>
-    public int HeadsPerGroup => Math.Min(checked(Batch * Heads), 8 * Target.ThreadCount);
-
-    public int RowsPerTask => TilesPerTask * Target.TileRows;
-
-    public int TasksPerHead => (QueryTokens + RowsPerTask - 1) / RowsPerTask;
-
-    public int KeyPanels => Target.PanelCount(Tokens);
-
-    public int ValuePanels => Target.PanelCount(HeadSize);
-
-    public int KeyChunks => KChunk.Count(Tokens);
-
-    public int HeadChunks => KChunk.Count(HeadSize);
-
-    /// <summary>Packed keys of a head: panels of keys, each [head size, panel columns].</summary>
-    public long KeysLength => (long)KeyPanels * HeadSize * Target.PanelColumns;
-
-    /// <summary>Packed values of a head: panels of the head, each [tokens, panel columns].</summary>
-    public long ValuesLength => (long)ValuePanels * Tokens * Target.PanelColumns;
-
-    public long QueryTileLength => (long)HeadChunks * Target.TileRows * KChunk.Length;
-
-    public long ScoresLength => (long)KeyChunks * Target.TileRows * KChunk.Length;
-
-    /// <summary>A thread's queries, scores, one tile, and the sums of its rows.</summary>
-    public long WorkerLength => QueryTileLength + ScoresLength + ((long)Target.TileRows * Target.PanelColumns) + SumsLength;
-
-    private static int SumsLength => AlignedBuffer.Alignment / sizeof(float);
-
-    public long ScratchByteCount =>
-        checked(((HeadsPerGroup * (KeysLength + ValuesLength)) + (Target.ThreadCount * WorkerLength)) * sizeof(float));
-}
 
 /// <summary>softmax(q k^T / sqrt(head size)) v, for a few queries at a time: the scores of one tile of queries are all that is ever
 /// stored, unless a tap wants the probabilities.</summary>
 internal sealed unsafe class AttentionStep<TKernel> : CpuStep
     where TKernel : IMicroKernel
 {
+    // Tokens between the one that is read and the one that is fetched: a few hundred cycles of work.
+    private const int PrefetchDistance = 8;
+
     private readonly AttentionShape _shape;
     private readonly CpuOperand _qkv;
     private readonly CpuOperand? _output;
@@ -107,6 +61,14 @@ internal sealed unsafe class AttentionStep<TKernel> : CpuStep
         }
     }
 
+    private static void Prefetch(float* from, int length)
+    {
+        if (!Sse.IsSupported)
+            return;
+        for (float* end = from + length; from < end; from += AlignedBuffer.Alignment / sizeof(float))
+            Sse.Prefetch0(from);
+    }
+
     private static int IndexOf(IReadOnlyList<int> heads, int head)
     {
         for (int index = 0; index < heads.Count; index++)
@@ -140,22 +102,21 @@ internal sealed unsafe class AttentionStep<TKernel> : CpuStep
 
         private static void MeanKey(AttentionShape shape, float* keys, int stride, float* mean)
         {
-            int k = 0;
-            for (; k <= shape.HeadSize - Vector<float>.Count; k += Vector<float>.Count)
+            new Span<float>(mean, shape.HeadSize).Clear();
+            for (int token = 0; token < shape.Tokens; token++, keys += stride)
             {
-                Vector<float> sum = Vector<float>.Zero;
-                for (float* key = keys + k, end = key + ((long)shape.Tokens * stride); key < end; key += stride)
-                    sum += Vector.Load(key);
-                (sum / new Vector<float>(shape.Tokens)).Store(mean + k);
+                // The values of the same token lie behind the model's keys; both are read for the first time since they were written.
+                Prefetch(keys + (PrefetchDistance * stride), shape.HeadSize);
+                Prefetch(keys + (PrefetchDistance * stride) + (shape.Heads * shape.HeadSize), shape.HeadSize);
+                int k = 0;
+                for (; k <= shape.HeadSize - Vector<float>.Count; k += Vector<float>.Count)
+                    (Vector.Load(mean + k) + Vector.Load(keys + k)).Store(mean + k);
+                for (; k < shape.HeadSize; k++)
+                    mean[k] += keys[k];
             }
 
-            for (; k < shape.HeadSize; k++)
-            {
-                float sum = 0;
-                for (float* key = keys + k, end = key + ((long)shape.Tokens * stride); key < end; key += stride)
-                    sum += *key;
-                mean[k] = sum / shape.Tokens;
-            }
+            for (int k = 0; k < shape.HeadSize; k++)
+                mean[k] /= shape.Tokens;
         }
 
         /// <summary>Packs the keys less their mean. That takes the same amount from all scores of a query, which the softmax does not see;
@@ -163,10 +124,10 @@ internal sealed unsafe class AttentionStep<TKernel> : CpuStep
         /// the probabilities.</summary>
         private static void PackKeys(AttentionShape shape, float* keys, int stride, float* mean, float* packed)
         {
-            int panelColumns = TKernel.Columns;
-            int panelLength = shape.HeadSize * panelColumns;
-            for (int key = 0; key < shape.Tokens; key += panelColumns, packed += panelLength)
+            for (int key = 0; key < shape.Tokens;)
             {
+                int panelColumns = shape.PanelWidth(key, shape.Tokens);
+                int panelLength = shape.HeadSize * panelColumns;
                 int count = Math.Min(panelColumns, shape.Tokens - key);
                 Span<float> panel = new(packed, panelLength);
                 if (count < panelColumns)
@@ -179,17 +140,21 @@ internal sealed unsafe class AttentionStep<TKernel> : CpuStep
                     for (float* lane = packed + (k * panelColumns), end = lane + panelColumns; lane < end; lane += Vector<float>.Count)
                         (Vector.Load(lane) - offset).Store(lane);
                 }
+
+                key += panelColumns;
+                packed += panelLength;
             }
         }
 
         private static void PackValues(AttentionShape shape, float* values, int stride, float* packed)
         {
-            int panelColumns = TKernel.Columns;
-            for (int column = 0; column < shape.HeadSize; column += panelColumns)
+            for (int column = 0; column < shape.HeadSize;)
             {
+                int panelColumns = shape.PanelWidth(column, shape.HeadSize);
                 int count = Math.Min(panelColumns, shape.HeadSize - column);
                 for (int token = 0; token < shape.Tokens; token++, packed += panelColumns)
                     CopyPadded(values + ((long)token * stride) + column, count, packed, panelColumns);
+                column += panelColumns;
             }
         }
 
@@ -224,6 +189,8 @@ internal sealed unsafe class AttentionStep<TKernel> : CpuStep
             {
                 int rows = Math.Min(TKernel.Rows, endRow - row);
                 LoadQueries(picture, head, row, rows, queries);
+                if (row + TKernel.Rows < endRow)
+                    PrefetchQueries(picture, head, row + TKernel.Rows, Math.Min(TKernel.Rows, endRow - row - TKernel.Rows));
                 Scores(queries, step.PackedKeys(slot), scores);
                 for (int index = 0; index < rows; index++)
                     sums[index] = Softmax(scores + (index * KChunk.Length));
@@ -234,31 +201,49 @@ internal sealed unsafe class AttentionStep<TKernel> : CpuStep
             }
         }
 
+        private float* Query(int picture, int head, int row) =>
+            step._qkvView.At((picture * _shape.Tokens) + row, head * _shape.HeadSize);
+
         private void LoadQueries(int picture, int head, int row, int rows, float* queries)
         {
             MatrixView tile = new(queries, TKernel.Rows, _shape.HeadSize, CpuLayout.KChunked);
             for (int index = 0; index < rows; index++)
-            {
-                float* query = step._qkvView.At((picture * _shape.Tokens) + row + index, head * _shape.HeadSize);
-                tile.Write(index, 0, new ReadOnlySpan<float>(query, _shape.HeadSize));
-            }
+                tile.Write(index, 0, new ReadOnlySpan<float>(Query(picture, head, row + index), _shape.HeadSize));
+        }
+
+        /// <summary>Fetches the next tile's queries while this one's are multiplied.</summary>
+        private void PrefetchQueries(int picture, int head, int row, int rows)
+        {
+            for (int index = 0; index < rows; index++)
+                Prefetch(Query(picture, head, row + index), _shape.HeadSize);
         }
 
         /// <summary>scores [key chunk, tile rows, 256] = queries * keys^T, not yet scaled.</summary>
         private void Scores(float* queries, float* keys, float* scores)
         {
-            for (int key = 0; key < _shape.Tokens; key += TKernel.Columns)
+            for (int key = 0; key < _shape.Tokens;)
             {
+                int width = _shape.PanelWidth(key, _shape.Tokens);
                 // A panel of keys never crosses a chunk of scores: 256 is a multiple of its width.
                 float* to = scores + Offset(key / KChunk.Length) + (key % KChunk.Length);
                 for (int chunk = 0; chunk < _shape.HeadChunks; chunk++)
                 {
                     int depth = KChunk.LengthOf(chunk, _shape.HeadSize);
                     float* query = queries + ((long)chunk * TKernel.Rows * KChunk.Length);
-                    TKernel.Multiply(query, keys, depth, to, KChunk.Length, accumulate: chunk > 0, next: query);
-                    keys += depth * TKernel.Columns;
+                    Multiply(query, keys, depth, to, KChunk.Length, width, accumulate: chunk > 0);
+                    keys += depth * width;
                 }
+
+                key += width;
             }
+        }
+
+        private static void Multiply(float* a, float* b, int depth, float* tile, nint stride, int width, bool accumulate)
+        {
+            if (width == TKernel.Columns)
+                TKernel.Multiply(a, b, depth, tile, stride, accumulate, next: a);
+            else
+                TKernel.MultiplyNarrow(a, b, depth, tile, stride, accumulate);
         }
 
         /// <summary>Replaces a row of scores by e^(scale * (score - maximum)) and gives their sum.</summary>
@@ -280,7 +265,14 @@ internal sealed unsafe class AttentionStep<TKernel> : CpuStep
         {
             // A NaN may be left out here: the exponentials bring it into the sum, and from there into the whole row.
             int index = 0;
-            Vector<float> lanes = new(float.NegativeInfinity);
+            Vector<float> lanes = new(float.NegativeInfinity), others = lanes;
+            for (; index <= count - (2 * Vector<float>.Count); index += 2 * Vector<float>.Count)
+            {
+                lanes = Vector.MaxNative(lanes, Vector.Load(values + index));
+                others = Vector.MaxNative(others, Vector.Load(values + index + Vector<float>.Count));
+            }
+
+            lanes = Vector.MaxNative(lanes, others);
             for (; index <= count - Vector<float>.Count; index += Vector<float>.Count)
                 lanes = Vector.MaxNative(lanes, Vector.Load(values + index));
             float maximum = float.NegativeInfinity;
@@ -327,24 +319,27 @@ internal sealed unsafe class AttentionStep<TKernel> : CpuStep
 
         private void Context(int picture, int head, int row, int rows, float* scores, float* sums, float* values, float* tile)
         {
-            for (int column = 0; column < _shape.HeadSize; column += TKernel.Columns)
+            for (int column = 0; column < _shape.HeadSize;)
             {
+                int width = _shape.PanelWidth(column, _shape.HeadSize);
                 for (int chunk = 0; chunk < _shape.KeyChunks; chunk++)
                 {
                     int depth = KChunk.LengthOf(chunk, _shape.Tokens);
-                    TKernel.Multiply(scores + Offset(chunk), values, depth, tile, TKernel.Columns, accumulate: chunk > 0, next: tile);
-                    values += depth * TKernel.Columns;
+                    Multiply(scores + Offset(chunk), values, depth, tile, width, width, accumulate: chunk > 0);
+                    values += depth * width;
                 }
 
-                int columns = Math.Min(TKernel.Columns, _shape.HeadSize - column);
+                int columns = Math.Min(width, _shape.HeadSize - column);
                 for (int index = 0; index < rows; index++)
                 {
-                    float* context = tile + (index * TKernel.Columns);
+                    float* context = tile + (index * width);
                     Vector<float> scale = new(1 / sums[index]);
-                    for (int lane = 0; lane < TKernel.Columns; lane += Vector<float>.Count)
+                    for (int lane = 0; lane < width; lane += Vector<float>.Count)
                         (Vector.Load(context + lane) * scale).Store(context + lane);
                     step._outputView.Write((picture * _shape.QueryTokens) + row + index, (head * _shape.HeadSize) + column, new ReadOnlySpan<float>(context, columns));
                 }
+
+                column += width;
             }
         }
     }

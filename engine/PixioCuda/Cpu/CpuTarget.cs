@@ -25,6 +25,14 @@ internal sealed record CpuTarget(int VectorBits, int ThreadCount)
     /// <summary>Columns of a micro-kernel's tile, and of a packed panel.</summary>
     public int PanelColumns { get; } = 2 * VectorBits / (8 * sizeof(float));
 
+    /// <summary>Columns of a narrow panel.</summary>
+    public int NarrowColumns { get; } = VectorBits switch
+    {
+        512 => MicroKernel512.NarrowColumns,
+        256 => MicroKernel256.NarrowColumns,
+        _ => MicroKernel128.NarrowColumns,
+    };
+
     /// <summary>Rounds a number of rows up to whole tiles.</summary>
     public int PadRows(int rows) => checked((rows + TileRows - 1) / TileRows * TileRows);
 

@@ -10,6 +10,9 @@ internal unsafe interface IMicroKernel
     /// <summary>Columns of the panel and of the tile.</summary>
     static abstract int Columns { get; }
 
+    /// <summary>Columns of a narrow panel, which takes what is left of a matrix that few columns are left of.</summary>
+    static abstract int NarrowColumns { get; }
+
     /// <summary>tile = a * b, or tile += a * b. Sums run over k in ascending order, in one accumulator for each element, so a
     /// product's bits do not depend on what is computed beside it.</summary>
     /// <param name="a">[Rows, depth], rows <see cref="KChunk.Length"/> elements apart.</param>
@@ -21,6 +24,9 @@ internal unsafe interface IMicroKernel
     /// <param name="next">What is likely to be multiplied after a, in the same layout: it is fetched into the first-level cache meanwhile. Any
     /// address will do, since nothing is read from it.</param>
     static abstract void Multiply(float* a, float* b, int depth, float* tile, nint stride, bool accumulate, float* next);
+
+    /// <summary>As <see cref="Multiply"/>, with b [depth, NarrowColumns] and a tile as wide.</summary>
+    static abstract void MultiplyNarrow(float* a, float* b, int depth, float* tile, nint stride, bool accumulate);
 }
 
 /// <summary>The cut along K. A sum over all of K in one float32 accumulator loses accuracy (1.2e-6 at K = 5120 against 2.9e-7 in

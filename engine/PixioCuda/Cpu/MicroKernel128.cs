@@ -11,6 +11,9 @@ internal readonly unsafe struct MicroKernel128 : IMicroKernel
 
     public static int Columns => 2 * Vector128<float>.Count;
 
+    // As wide as other panels: a narrower one would not fill an elementwise vector of a processor that has wider ones.
+    public static int NarrowColumns => Columns;
+
     // Written out row by row: the accumulators must be locals for the compiler to keep them in registers.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Multiply(float* a, float* b, int depth, float* tile, nint stride, bool accumulate, float* next)
@@ -79,4 +82,7 @@ internal readonly unsafe struct MicroKernel128 : IMicroKernel
         c5a.Store(tile + (5 * stride));
         c5b.Store(tile + (5 * stride) + Vector128<float>.Count);
     }
+
+    public static void MultiplyNarrow(float* a, float* b, int depth, float* tile, nint stride, bool accumulate) =>
+        Multiply(a, b, depth, tile, stride, accumulate, next: a);
 }

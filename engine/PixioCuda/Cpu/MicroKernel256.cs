@@ -11,6 +11,8 @@ internal readonly unsafe struct MicroKernel256 : IMicroKernel
 
     public static int Columns => 2 * Vector256<float>.Count;
 
+    public static int NarrowColumns => Vector256<float>.Count;
+
     // Written out row by row: the accumulators must be locals for the compiler to keep them in registers.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Multiply(float* a, float* b, int depth, float* tile, nint stride, bool accumulate, float* next)
@@ -78,5 +80,40 @@ internal readonly unsafe struct MicroKernel256 : IMicroKernel
         c4b.Store(tile + (4 * stride) + Vector256<float>.Count);
         c5a.Store(tile + (5 * stride));
         c5b.Store(tile + (5 * stride) + Vector256<float>.Count);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void MultiplyNarrow(float* a, float* b, int depth, float* tile, nint stride, bool accumulate)
+    {
+        Vector256<float> c0 = Vector256<float>.Zero, c1 = Vector256<float>.Zero, c2 = Vector256<float>.Zero;
+        Vector256<float> c3 = Vector256<float>.Zero, c4 = Vector256<float>.Zero, c5 = Vector256<float>.Zero;
+
+        for (float* end = a + depth; a < end; a++, b += Vector256<float>.Count)
+        {
+            Vector256<float> x = Vector256.Load(b);
+            c0 = Vector256.FusedMultiplyAdd(Vector256.Create(*a), x, c0);
+            c1 = Vector256.FusedMultiplyAdd(Vector256.Create(a[KChunk.Length]), x, c1);
+            c2 = Vector256.FusedMultiplyAdd(Vector256.Create(a[2 * KChunk.Length]), x, c2);
+            c3 = Vector256.FusedMultiplyAdd(Vector256.Create(a[3 * KChunk.Length]), x, c3);
+            c4 = Vector256.FusedMultiplyAdd(Vector256.Create(a[4 * KChunk.Length]), x, c4);
+            c5 = Vector256.FusedMultiplyAdd(Vector256.Create(a[5 * KChunk.Length]), x, c5);
+        }
+
+        if (accumulate)
+        {
+            c0 += Vector256.Load(tile);
+            c1 += Vector256.Load(tile + stride);
+            c2 += Vector256.Load(tile + (2 * stride));
+            c3 += Vector256.Load(tile + (3 * stride));
+            c4 += Vector256.Load(tile + (4 * stride));
+            c5 += Vector256.Load(tile + (5 * stride));
+        }
+
+        c0.Store(tile);
+        c1.Store(tile + stride);
+        c2.Store(tile + (2 * stride));
+        c3.Store(tile + (3 * stride));
+        c4.Store(tile + (4 * stride));
+        c5.Store(tile + (5 * stride));
     }
 }

@@ -11,6 +11,8 @@ internal readonly unsafe struct MicroKernel512 : IMicroKernel
 
     public static int Columns => 2 * Vector512<float>.Count;
 
+    public static int NarrowColumns => Vector512<float>.Count;
+
     // Written out row by row: the accumulators must be locals for the compiler to keep them in registers.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Multiply(float* a, float* b, int depth, float* tile, nint stride, bool accumulate, float* next)
@@ -126,5 +128,60 @@ internal readonly unsafe struct MicroKernel512 : IMicroKernel
         c10b.Store(tile + (10 * stride) + Vector512<float>.Count);
         c11a.Store(tile + (11 * stride));
         c11b.Store(tile + (11 * stride) + Vector512<float>.Count);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void MultiplyNarrow(float* a, float* b, int depth, float* tile, nint stride, bool accumulate)
+    {
+        Vector512<float> c0 = Vector512<float>.Zero, c1 = Vector512<float>.Zero, c2 = Vector512<float>.Zero;
+        Vector512<float> c3 = Vector512<float>.Zero, c4 = Vector512<float>.Zero, c5 = Vector512<float>.Zero;
+        Vector512<float> c6 = Vector512<float>.Zero, c7 = Vector512<float>.Zero, c8 = Vector512<float>.Zero;
+        Vector512<float> c9 = Vector512<float>.Zero, c10 = Vector512<float>.Zero, c11 = Vector512<float>.Zero;
+
+        for (float* end = a + depth; a < end; a++, b += Vector512<float>.Count)
+        {
+            Vector512<float> x = Vector512.Load(b);
+            c0 = Vector512.FusedMultiplyAdd(Vector512.Create(*a), x, c0);
+            c1 = Vector512.FusedMultiplyAdd(Vector512.Create(a[KChunk.Length]), x, c1);
+            c2 = Vector512.FusedMultiplyAdd(Vector512.Create(a[2 * KChunk.Length]), x, c2);
+            c3 = Vector512.FusedMultiplyAdd(Vector512.Create(a[3 * KChunk.Length]), x, c3);
+            c4 = Vector512.FusedMultiplyAdd(Vector512.Create(a[4 * KChunk.Length]), x, c4);
+            c5 = Vector512.FusedMultiplyAdd(Vector512.Create(a[5 * KChunk.Length]), x, c5);
+            c6 = Vector512.FusedMultiplyAdd(Vector512.Create(a[6 * KChunk.Length]), x, c6);
+            c7 = Vector512.FusedMultiplyAdd(Vector512.Create(a[7 * KChunk.Length]), x, c7);
+            c8 = Vector512.FusedMultiplyAdd(Vector512.Create(a[8 * KChunk.Length]), x, c8);
+            c9 = Vector512.FusedMultiplyAdd(Vector512.Create(a[9 * KChunk.Length]), x, c9);
+            c10 = Vector512.FusedMultiplyAdd(Vector512.Create(a[10 * KChunk.Length]), x, c10);
+            c11 = Vector512.FusedMultiplyAdd(Vector512.Create(a[11 * KChunk.Length]), x, c11);
+        }
+
+        if (accumulate)
+        {
+            c0 += Vector512.Load(tile);
+            c1 += Vector512.Load(tile + stride);
+            c2 += Vector512.Load(tile + (2 * stride));
+            c3 += Vector512.Load(tile + (3 * stride));
+            c4 += Vector512.Load(tile + (4 * stride));
+            c5 += Vector512.Load(tile + (5 * stride));
+            c6 += Vector512.Load(tile + (6 * stride));
+            c7 += Vector512.Load(tile + (7 * stride));
+            c8 += Vector512.Load(tile + (8 * stride));
+            c9 += Vector512.Load(tile + (9 * stride));
+            c10 += Vector512.Load(tile + (10 * stride));
+            c11 += Vector512.Load(tile + (11 * stride));
+        }
+
+        c0.Store(tile);
+        c1.Store(tile + stride);
+        c2.Store(tile + (2 * stride));
+        c3.Store(tile + (3 * stride));
+        c4.Store(tile + (4 * stride));
+        c5.Store(tile + (5 * stride));
+        c6.Store(tile + (6 * stride));
+        c7.Store(tile + (7 * stride));
+        c8.Store(tile + (8 * stride));
+        c9.Store(tile + (9 * stride));
+        c10.Store(tile + (10 * stride));
+        c11.Store(tile + (11 * stride));
     }
 }

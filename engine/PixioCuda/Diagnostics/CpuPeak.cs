@@ -26,11 +26,14 @@ public static class CpuPeak
         long begin = Stopwatch.GetTimestamp();
         do
         {
-            // Enough tasks for the threads to share out evenly, whatever the system takes from one of them.
-            int tasks = 32 * threads;
+            // Enough tasks for the threads to share out evenly, whatever the system takes from one of them, and some milliseconds of them,
+            // beside which waking the threads does not show.
+            int tasks = 128 * threads;
             long start = Stopwatch.GetTimestamp();
             pool.Run(work, tasks);
             best = Math.Max(best, tasks * flopsPerTask / Stopwatch.GetElapsedTime(start).TotalSeconds / 1e9);
+            // Whoever sleeps is put on a free core when he wakes; threads that never do may share one for as long as other programs run.
+            Thread.Sleep(1);
         }
         while (Stopwatch.GetElapsedTime(begin) < duration);
         return best;

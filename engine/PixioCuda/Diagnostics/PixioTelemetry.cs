@@ -13,7 +13,7 @@ public static class PixioTelemetry
 
     /// <summary>Histogram, seconds: how long a stage took. Tags: <see cref="StageTag"/>, <see cref="ModelTag"/>, <see cref="DeviceTag"/>.
     /// Stages: "queue" (one picture, from ready to the start of its run), "decode" and "preprocess" (one picture), "copy" (pixel values into
-    /// a batch's memory) and "forward" (one run, its wait for the device included).</summary>
+    /// a batch's memory) and "forward" (one run, with its wait for the device and, on CUDA, its transfers).</summary>
     public const string StageDuration = "pixio.stage.duration";
 
     /// <summary>Histogram: the pictures of each run of EmbedAsync.</summary>

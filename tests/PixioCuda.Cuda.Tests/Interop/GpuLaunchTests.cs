@@ -29,6 +29,22 @@ public sealed class GpuLaunchTests
         }
     }
 
+    [Fact]
+    public void The_device_says_how_many_clusters_run_at_a_time()
+    {
+        using GpuDevice device = Emulator.Open(new ComputeCapability(9, 0));
+        LoadedKernel kernel = device.LoadKernel(TestKernels.Axpy);
+        foreach (int blocks in (int[])[2, 4, 8])
+        {
+            int clusters = device.MaxActiveClusters(kernel, new LaunchConfig(blocks, 32, Cluster: blocks));
+            Assert.InRange(clusters, 1, 32 * device.Info.SmCount / blocks);
+        }
+
+        var without = Assert.Throws<ArgumentException>(() => device.MaxActiveClusters(kernel, new LaunchConfig(1, 32)));
+        Assert.Contains("no cluster", without.Message, StringComparison.Ordinal);
+        Assert.Throws<ArgumentException>(() => device.MaxActiveClusters(kernel, new LaunchConfig(3, 32, Cluster: 2)));
+    }
+
     [Theory]
     [InlineData(8, 9, "12.4", false)]
     [InlineData(9, 0, "12.2", false)]

@@ -7,6 +7,9 @@ namespace PixioCuda.Cuda.Tests;
 /// <summary>Matrix products as wide as the presets', on an emulated device of compute capability 9.0 (or a real one).</summary>
 public sealed class GemmFullWidthTests
 {
+    // Few, for the oracle's sake: the kernel does a whole tile of 64 in any case.
+    private const int Rows = 9;
+
     /// <summary>The products of one block of each preset, for a small picture.</summary>
     [Theory]
     [Trait("Category", "Full width")]
@@ -18,7 +21,7 @@ public sealed class GemmFullWidthTests
     public void Products_of_the_presets_widths_are_what_double_precision_gives(int width)
     {
         using GpuDevice device = Emulator.Open(new ComputeCapability(9, 0));
-        foreach (GemmShape shape in GemmShapes.Encoder(33, width, 4 * width, ElementType.BF16, ElementType.F32))
+        foreach (GemmShape shape in GemmShapes.Encoder(Rows, width, 4 * width, ElementType.BF16, ElementType.F32))
         {
             GemmShape block = shape.HasResidual ? shape : shape with { Output = ElementType.BF16 };
             GemmCase test = new(block);

@@ -77,7 +77,10 @@ public class TelemetryTests
         using HeldDecoder decoder = new();
         using PixioModel model = GoldenModels.Load("tiny", new PixioModelOptions
         {
-            Device = "cpu", LoggerFactory = recorder, Decoder = decoder, Batching = new BatchingOptions { MaxQueued = 1 },
+            Device = "cpu",
+            LoggerFactory = recorder,
+            Decoder = decoder,
+            Batching = new BatchingOptions { MaxQueued = 1 },
         });
         Task<float[]> held = model.EmbedAsync(new byte[1], "held");
         for (int call = 0; call < 5; call++)

@@ -19,7 +19,7 @@ public class HostTests(PackageFeed feed)
     public void A_trimmed_host_gives_the_librarys_numbers()
     {
         feed.Require();
-        CheckNumbers(Publish("trimmed", "-p:PublishTrimmed=true", "--self-contained", "-p:TieredCompilation=false"));
+        CheckNumbers(Publish("trimmed", "-p:PublishTrimmed=true", "--self-contained"));
     }
 
     [Fact]

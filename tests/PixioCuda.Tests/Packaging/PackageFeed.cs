@@ -35,7 +35,7 @@ public sealed class PackageFeed : IDisposable
 
         if (Directory.Exists(Folder))
             Directory.Delete(Folder, recursive: true);
-        Run(Repository, "pack", "PixioCuda.sln", "-c", Configuration, "--no-build", "-o", Folder, "-v", "quiet", "-nologo");
+        Pack("PixioCuda.sln", Folder);
     }
 
     /// <summary>The repository's folder.</summary>
@@ -55,6 +55,10 @@ public sealed class PackageFeed : IDisposable
         Assert.False(Environment.GetEnvironmentVariable("CI") == "true", _whyMissing);
         Assert.Skip(_whyMissing);
     }
+
+    /// <summary>Makes packages from what was built.</summary>
+    public static void Pack(string project, string folder) =>
+        Run(Repository, "pack", project, "-c", Configuration, "--no-build", "-o", folder, "-v", "quiet", "-nologo");
 
     /// <summary>A package's entries, without what every package has.</summary>
     public static Dictionary<string, byte[]> Read(string file)

@@ -74,6 +74,17 @@ public class PackageTests(PackageFeed feed)
     }
 
     [Fact]
+    public void Packing_again_gives_the_same_bytes()
+    {
+        feed.Require();
+        string again = Path.Combine(feed.Scratch, "again");
+        PackageFeed.Pack(Path.Combine("engine", "PixioCuda", "PixioCuda.csproj"), again);
+        string[] files = [$"PixioCuda.{Version}.nupkg", $"PixioCuda.{Version}.snupkg"];
+        foreach (string file in files)
+            Assert.Equal(File.ReadAllBytes(Path.Combine(PackageFeed.Folder, file)), File.ReadAllBytes(Path.Combine(again, file)));
+    }
+
+    [Fact]
     public void The_tool_installs_and_runs()
     {
         feed.Require();

@@ -1,4 +1,5 @@
 // Launches: the limits that a device sets are checked when a kernel is enqueued, as the driver does; faults show when it runs.
+#include <algorithm>
 #include <cstring>
 
 #include "driver.h"
@@ -125,6 +126,26 @@ int run_launch_work(const Work& work, Device& device, LaunchChain& chain) {
 using namespace emulator;
 
 extern "C" {
+
+int cuOccupancyMaxActiveClusters(int* clusters, Function* function, const CUlaunchConfig* config) {
+    Device* device;
+    if (int error = enter_context("cuOccupancyMaxActiveClusters", device))
+        return error;
+    if (!clusters || !config || (config->attributeCount && !config->attributes))
+        return CUDA_ERROR_INVALID_VALUE;
+    Work work{WorkKind::kLaunch};
+    std::vector<unsigned char> nothing(function ? function->info.args_bytes : 0);
+    void* arguments[] = {nothing.data()};
+    int error = make_launch(work, *device, function, {config->gridX, config->gridY, config->gridZ},
+        {config->blockX, config->blockY, config->blockZ}, config->sharedBytes, arguments);
+    if (!error)
+        error = set_attributes(work, *device, *config);
+    // One block for each multiprocessor, which belong to groups of four: a cluster of more has all of one group's.
+    constexpr unsigned kGroup = 4;
+    unsigned blocks = work.cluster.x * work.cluster.y * work.cluster.z, groups = std::max(1u, device->properties.multiprocessors / kGroup);
+    *clusters = static_cast<int>(groups * std::max(1u, kGroup / blocks));
+    return error;
+}
 
 int cuLaunchKernelEx(const CUlaunchConfig* config, Function* function, void** arguments, void** extra) {
     Device* device;
