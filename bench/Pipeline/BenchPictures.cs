@@ -58,7 +58,8 @@ internal static class BenchPictures
         fixed (byte* pixels = rgba)
         {
             using SKPixmap pixmap = new(new SKImageInfo(Width, Height, SKColorType.Rgba8888, SKAlphaType.Opaque), (nint)pixels, 4 * Width);
-            using SKData data = pixmap.Encode(SKEncodedImageFormat.Jpeg, quality: 90) ?? throw new InvalidOperationException($"{photo} cannot be encoded.");
+            using SKData data = pixmap.Encode(SKEncodedImageFormat.Jpeg, quality: 90)
+                ?? throw new InvalidOperationException($"{photo} cannot be encoded.");
             return data.ToArray();
         }
     }

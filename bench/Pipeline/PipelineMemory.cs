@@ -4,8 +4,8 @@ using System.Text.Json;
 
 namespace PixioCuda.Bench.Pipeline;
 
-/// <summary>The peak memory of the command <c>pixio</c> on many small pictures, beside that on a tenth of them; no picture may be lost or come
-/// twice.</summary>
+/// <summary>The peak memory of the command <c>pixio</c> on many small pictures, beside that on a tenth of them; no picture may be lost or
+/// come twice.</summary>
 internal static class PipelineMemory
 {
     private const int TarPictures = 10_000;
@@ -19,7 +19,8 @@ internal static class PipelineMemory
                 BenchPictures.WriteTar(Tar(folder, first), first, Math.Min(TarPictures, pictures - first), ".bmp", BenchPictures.Bitmap);
             double tenth = Measure(folder, pictures / 10), all = Measure(folder, pictures);
             double ratio = all / tenth;
-            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"peak of {pictures} pictures is {ratio:F3} times that of {pictures / 10}"));
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"peak of {pictures} pictures is {ratio:F3} times that of {pictures / 10}"));
             return ratio <= 1.1 ? 0 : 1;
         }
         finally
@@ -38,8 +39,12 @@ internal static class PipelineMemory
         using Process process = Process.Start(new ProcessStartInfo(pixio,
         [
             "embed", .. Enumerable.Range(0, pictures / TarPictures).Select(index => Tar(folder, index * TarPictures)),
-            "--model", Path.Combine(Repository.Root, "tests", "data", "tiny"), "--format", "npy", "--output", output, "--batch", "8", "--quiet",
-        ]) { RedirectStandardOutput = true })!;
+            "--model", Path.Combine(Repository.Root, "tests", "data", "tiny"), "--format", "npy", "--output", output, "--batch", "8",
+            "--quiet",
+        ])
+        {
+            RedirectStandardOutput = true,
+        })!;
         _ = process.StandardOutput.ReadToEndAsync();
         // The system's own high-water mark; the process that has ended has none, so that the last look before is what counts.
         long peak = 0;
@@ -71,8 +76,10 @@ internal static class PipelineMemory
     {
         try
         {
-            string? line = File.ReadLines($"/proc/{process}/status").FirstOrDefault(text => text.StartsWith("VmHWM:", StringComparison.Ordinal));
-            return line is null ? 0 : long.Parse(line.Split((char[])[(char)32, (char)9], StringSplitOptions.RemoveEmptyEntries)[^2], CultureInfo.InvariantCulture);
+            string? line = File.ReadLines($"/proc/{process}/status")
+                .FirstOrDefault(text => text.StartsWith("VmHWM:", StringComparison.Ordinal));
+            string[] words = line?.Split([' ', '\t'], StringSplitOptions.RemoveEmptyEntries) ?? [];
+            return words.Length < 2 ? 0 : long.Parse(words[^2], CultureInfo.InvariantCulture);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {

@@ -16,7 +16,8 @@ internal static class PipelineRate
     {
         byte[][] jpegs = BenchPictures.Jpegs();
         Console.WriteLine($"{jpegs.Length} JPEGs of 640 x 480, {jpegs.Average(jpeg => jpeg.Length) / 1000:F0} KB each on average, to 256 x 256, {Environment.ProcessorCount} threads");
-        foreach ((string name, IImageDecoder decoder) in new (string, IImageDecoder)[] { ("skia", new SkiaImageDecoder()), ("stb", new StbImageDecoder()) })
+        (string, IImageDecoder)[] decoders = [("skia", new SkiaImageDecoder()), ("stb", new StbImageDecoder())];
+        foreach ((string name, IImageDecoder decoder) in decoders)
         {
             double[] rates = [.. Enumerable.Range(0, Rounds + 1).Select(_ => DecodeRate(decoder, jpegs, 600)).Skip(1)];
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{name}: {Median(rates):F0} images/s (of {string.Join(", ", rates.Select(rate => $"{rate:F0}"))})"));
@@ -58,7 +59,8 @@ internal static class PipelineRate
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
                 $"ready pixels {Median(alone):F3} images/s, pipeline {Median(together):F3}: {100 * Median(together) / Median(alone):F1}%"));
             foreach (StageShare share in last!.Stages)
-                Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  {share.Stage}: {100 * share.Utilisation:F1}% of {share.Workers}"));
+                Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                    $"  {share.Stage}: {100 * share.Utilisation:F1}% of {share.Workers}"));
             return 0;
         }
         finally

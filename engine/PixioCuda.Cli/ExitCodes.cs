@@ -18,7 +18,8 @@ internal static class ExitCodes
     /// <summary><c>verify</c> or <c>doctor</c> found something that is not right; what it is stands on standard output.</summary>
     public const int NotRight = 4;
 
-    /// <summary><c>embed</c> did what it was asked for, except that some pictures could not be used; each is a row with its reason.</summary>
+    /// <summary><c>embed</c> did what it was asked for, except that some pictures could not be used; each is a row with its
+    /// reason.</summary>
     public const int SomeFailed = 5;
 
     /// <summary>Stopped by Ctrl-C (or SIGTERM), as shells have it: 128 + SIGINT.</summary>

@@ -12,7 +12,8 @@ internal static class Failure
         {
             CommandException command => (command.ExitCode, Sentences.Of(command)),
             OperationCanceledException when cancellationToken.IsCancellationRequested => (ExitCodes.Interrupted, "Interrupted."),
-            ImageFormatException or PictureSourceException or ModelFormatException or HubException => (ExitCodes.BadInput, Sentences.Of(exception)),
+            ImageFormatException or PictureSourceException or ModelFormatException or HubException =>
+                (ExitCodes.BadInput, Sentences.Of(exception)),
             // The library's word for a caller's mistake: here the caller is the command line.
             ArgumentException => (ExitCodes.Usage, Sentences.Of(exception)),
             OutOfMemoryException => (ExitCodes.Failed,

@@ -24,12 +24,15 @@ internal sealed class EmbedPictures(EmbedRequest request)
     {
         PicturePipelineOptions options = new()
         {
-            Taps = request.Taps, BatchSize = request.Batch ?? DefaultBatch, DecodeWorkers = request.DecodeThreads,
+            Taps = request.Taps,
+            BatchSize = request.Batch ?? DefaultBatch,
+            DecodeWorkers = request.DecodeThreads,
         };
         TaskCompletionSource<PixioModel> loaded = new(TaskCreationOptions.RunContinuationsAsynchronously);
         IEnumerable<PictureEntry> pictures = request.List.Words().SelectMany(PictureWords.Resolve).SelectMany(request.Words.Entries);
         // Pictures are read and decoded while the model is loaded.
-        using PicturePipeline pipeline = PicturePipeline.Start(pictures, loaded.Task, request.ModelOptions, options, tapsFor: null, cancellationToken);
+        using PicturePipeline pipeline = PicturePipeline.Start(
+            pictures, loaded.Task, request.ModelOptions, options, tapsFor: null, cancellationToken);
         // Only what is stamped waits for the model's hash.
         using LoadedModel loadedModel = LoadedModel.Beside(
             pipeline, request.ModelName, request.ModelOptions, request.Messages, withHash: request.Output is not null || request.AsJson,
@@ -41,7 +44,9 @@ internal sealed class EmbedPictures(EmbedRequest request)
         FeatureFormat format = request.Format(model, loadedModel.Hash);
         using IFeatureSink? sink = request.Output is string path ? format.Create(path) : null;
         using StatusLine? status = request.List.IsNamedOneByOne || request.Console.OutIsTerminal
-            ? null : request.Messages.BeginStatus(() => PipelineText.Progress(pipeline.Statistics, _pictures + _failed, _failed, total: null));
+            ? null
+            : request.Messages.BeginStatus(() =>
+                PipelineText.Progress(pipeline.Statistics, _pictures + _failed, _failed, total: null));
 
         await foreach (PictureResult result in pipeline.ResultsAsync().ConfigureAwait(false))
         {

@@ -70,7 +70,8 @@ internal sealed record EmbedRequest
         return
         [
             new FeatureTensor("embeddings", embedding.Shape, values),
-            .. features.Where(feature => feature != embedding).Select(feature => new FeatureTensor(feature.Name, feature.Shape, feature.Values)),
+            .. features.Where(feature => feature != embedding)
+                .Select(feature => new FeatureTensor(feature.Name, feature.Shape, feature.Values)),
         ];
     }
 

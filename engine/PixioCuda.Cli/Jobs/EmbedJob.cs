@@ -25,7 +25,8 @@ internal sealed class EmbedJob(JobSettings settings, FeatureFormat format, UnitP
     public JobCounts Counts => new(
         Interlocked.Read(ref _units), Interlocked.Read(ref _skipped), Interlocked.Read(ref _pictures), Interlocked.Read(ref _failed));
 
-    /// <summary>Told about every unit that is done: its manifest, the unit where it is a tar file, and whether it was done before.</summary>
+    /// <summary>Told about every unit that is done: its manifest, the unit where it is a tar file, and whether it was done
+    /// before.</summary>
     public required Action<UnitManifest, JobUnit?, bool> UnitDone { get; init; }
 
     /// <summary>The pictures of all units that have still to be done, with marks where a unit begins and ends.</summary>

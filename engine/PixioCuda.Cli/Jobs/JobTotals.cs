@@ -1,7 +1,7 @@
 namespace PixioCuda.Cli.Jobs;
 
-/// <summary>How many pictures a job has in this process's shard, counted beside the work so that the time that is left can be told. Of a tar
-/// file only its length is looked at; how many pictures that is, the tar files that were done say.</summary>
+/// <summary>How many pictures a job has in this process's shard, counted beside the work so that the time that is left can be told. Of a
+/// tar file only its length is looked at; how many pictures that is, the tar files that were done say.</summary>
 internal sealed class JobTotals
 {
     private long _pictures;

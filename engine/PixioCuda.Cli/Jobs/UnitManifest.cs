@@ -73,7 +73,8 @@ internal sealed record UnitManifest(
                 [.. root.GetProperty("failures").EnumerateArray().Select(failure =>
                     new FailedPicture(failure.GetProperty("image").GetString()!, failure.GetProperty("error").GetString()!))],
                 [.. root.GetProperty("outputs").EnumerateArray().Select(output => new UnitOutput(
-                    output.GetProperty("file").GetString()!, output.GetProperty("bytes").GetInt64(), output.GetProperty("sha256").GetString()!))]);
+                    output.GetProperty("file").GetString()!, output.GetProperty("bytes").GetInt64(),
+                    output.GetProperty("sha256").GetString()!))]);
         }
         catch (Exception exception) when (exception is JsonException or KeyNotFoundException or InvalidOperationException or FormatException
             or IOException or ArgumentException)

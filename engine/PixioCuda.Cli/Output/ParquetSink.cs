@@ -103,7 +103,8 @@ internal sealed class ParquetSink : IFeatureSink
         using ParquetRowGroupWriter group = _writer.CreateRowGroup();
         await group.WriteAsync(_idField, _ids).ConfigureAwait(false);
         await group.WriteAllPartsAsync<float>(
-            _valueField, _values.ToArray(), _definitionLevels.ToArray(), _repetitionLevels.ToArray(), CancellationToken.None).ConfigureAwait(false);
+            _valueField, _values.ToArray(), _definitionLevels.ToArray(), _repetitionLevels.ToArray(),
+            CancellationToken.None).ConfigureAwait(false);
         await group.WriteAsync(_errorField, _errors!).ConfigureAwait(false);
         group.CompleteValidate();
     }

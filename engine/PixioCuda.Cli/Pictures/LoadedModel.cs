@@ -17,7 +17,8 @@ internal sealed record LoadedModel(PixioModel Model, string Hash) : IDisposable
     {
         string path = ModelOptions.Find(name, messages, cancellationToken);
         using var stopHash = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        Task<string> hash = withHash ? Task.Run(() => ModelHash.Compute(path, stopHash.Token), CancellationToken.None) : Task.FromResult("");
+        Task<string> hash = withHash
+            ? Task.Run(() => ModelHash.Compute(path, stopHash.Token), CancellationToken.None) : Task.FromResult("");
         PixioModel? model = null;
         try
         {
@@ -34,7 +35,8 @@ internal sealed record LoadedModel(PixioModel Model, string Hash) : IDisposable
         }
     }
 
-    /// <summary>Loads a model beside a pipeline that decodes already; where one bad picture is enough to end all, it ends that too.</summary>
+    /// <summary>Loads a model beside a pipeline that decodes already; where one bad picture is enough to end all, it ends that
+    /// too.</summary>
     /// <exception cref="Exception">The first picture's failure, as it is.</exception>
     public static LoadedModel Beside(
         PicturePipeline pipeline, string name, PixioModelOptions options, Messages messages, bool withHash, bool failFast,

@@ -24,7 +24,8 @@ internal static class Montage
         int rows = (tiles.Count + columns - 1) / columns;
         int[] widths = [.. Enumerable.Range(0, columns).Select(column =>
             tiles.Where((_, index) => index % columns == column).Select(tile => tile.Picture.Width).DefaultIfEmpty(0).Max())];
-        int[] heights = [.. Enumerable.Range(0, rows).Select(row => tiles.Skip(row * columns).Take(columns).Max(tile => tile.Picture.Height))];
+        int[] heights = [.. Enumerable.Range(0, rows).Select(row =>
+            tiles.Skip(row * columns).Take(columns).Max(tile => tile.Picture.Height))];
         int width = Math.Max(widths.Sum() + (Gap * (columns - 1)), caption.Max(line => Scale * PixelFont.Measure(line)) + (2 * Margin));
         int height = heights.Sum(tile => tile + Margin + LineHeight + Gap) + Margin + (caption.Count * LineHeight);
         Canvas canvas = new(new ImageSize(height, width));

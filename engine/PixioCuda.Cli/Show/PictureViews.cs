@@ -32,8 +32,8 @@ internal sealed class PictureViews(PixioModel model, IReadOnlyList<ShownPicture>
         return tiles;
     }
 
-    /// <summary>Every picture beside what each class token looks at: the mean of the heads' probabilities for every patch, each map from 0 to
-    /// its 99th percentile.</summary>
+    /// <summary>Every picture beside what each class token looks at: the mean of the heads' probabilities for every patch, each map from
+    /// 0 to its 99th percentile.</summary>
     public IReadOnlyList<Tile> Attention(int layer)
     {
         EncoderTaps taps = new() { Attentions = [new AttentionTap(layer)] };

@@ -9,7 +9,8 @@ namespace PixioCuda.Pipeline;
 
 /// <summary>What becomes of pictures on the workers of a pipeline: read, decoded, resized and normalised.</summary>
 internal sealed class DecodeStage(
-    IImageDecoder decoder, ImageDecodeOptions decodeOptions, Task<PixioModel> model, bool hashContents, PictureMemory memory, StageClock clock)
+    IImageDecoder decoder, ImageDecodeOptions decodeOptions, Task<PixioModel> model, bool hashContents, PictureMemory memory,
+    StageClock clock)
 {
     // RGB, and the four bytes a pixel that a decoder may need beside it.
     private const int DecodedPixelBytes = 7;

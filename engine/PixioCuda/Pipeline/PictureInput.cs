@@ -14,7 +14,8 @@ internal enum PictureInputKind
 
 /// <summary>A file that pictures come from.</summary>
 /// <param name="Kind">What it is.</param>
-/// <param name="FilePath">Where it is, in the words in which it was named; the picture's id, or the beginning of the ids in a tar file.</param>
+/// <param name="FilePath">Where it is, in the words in which it was named; the picture's id, or the beginning of the ids in a tar
+/// file.</param>
 internal sealed record PictureInput(PictureInputKind Kind, string FilePath)
 {
     private static readonly string[] Extensions = [".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".webp"];
@@ -43,7 +44,11 @@ internal sealed record PictureInput(PictureInputKind Kind, string FilePath)
         if (Directory.Exists(word))
             return Folder(word);
         if (word.Contains('{', StringComparison.Ordinal))
-            return BracePattern.Expand(word).SelectMany(name => Directory.Exists(name) || GlobPattern.IsPattern(name) ? Resolve(name) : [Named(name)]);
+        {
+            return BracePattern.Expand(word).SelectMany(name =>
+                Directory.Exists(name) || GlobPattern.IsPattern(name) ? Resolve(name) : [Named(name)]);
+        }
+
         return GlobPattern.IsPattern(word) ? Glob(word) : [Named(word)];
     }
 
@@ -150,7 +155,8 @@ internal sealed record PictureInput(PictureInputKind Kind, string FilePath)
         {
             List<(string Path, bool IsFolder)> children = [];
             DirectoryInfo info = new(folder.Length == 0 ? "." : folder);
-            foreach (FileSystemInfo child in info.EnumerateFileSystemInfos("*", new EnumerationOptions { AttributesToSkip = 0, IgnoreInaccessible = false }))
+            EnumerationOptions all = new() { AttributesToSkip = 0, IgnoreInaccessible = false };
+            foreach (FileSystemInfo child in info.EnumerateFileSystemInfos("*", all))
             {
                 bool isFolder = child.Attributes.HasFlag(FileAttributes.Directory);
                 if (child.Name.StartsWith('.') || (isFolder && child.LinkTarget is not null))

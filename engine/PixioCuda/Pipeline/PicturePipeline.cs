@@ -10,8 +10,8 @@ namespace PixioCuda.Pipeline;
 /// <summary>Brings pictures from their files through the encoder: a source, workers that read, decode and resize, batches, the engine, and
 /// whoever takes the results, all at work at the same time. Results come in the order of the source, whoever was faster. Every queue is
 /// bounded: what is slowest holds up the others, and memory does not grow with the number of pictures.</summary>
-/// <remarks>A bad picture is a result with its <see cref="PictureResult.Failure"/>, and stops nothing. A picture's features are the same bits
-/// for every batch size and number of threads.</remarks>
+/// <remarks>A bad picture is a result with its <see cref="PictureResult.Failure"/>, and stops nothing. A picture's features are the same
+/// bits for every batch size and number of threads.</remarks>
 public sealed class PicturePipeline : IDisposable
 {
     private readonly PicturePipelineOptions _options;
@@ -47,7 +47,7 @@ public sealed class PicturePipeline : IDisposable
         _memory = new PictureMemory(options.MemoryLimit);
         _clock = new StageClock(workers);
         _order = new BlockingCollection<PictureSlot>(options.PicturesAhead ?? (2 * options.BatchSize) + (2 * workers));
-        _batches = Channel.CreateBounded<PictureBatch>(new BoundedChannelOptions(mostBatches + 1) { SingleReader = true, SingleWriter = true });
+        _batches = Channel.CreateBounded<PictureBatch>(mostBatches + 1);
         _decode = new DecodeStage(decoder, decodeOptions, model, options.HashContents, _memory, _clock);
         _callersToken = cancellationToken;
         _cancellation = cancellationToken.Register(Stop);
@@ -167,7 +167,8 @@ public sealed class PicturePipeline : IDisposable
     {
         try
         {
-            if (!await _batches.Reader.WaitToReadAsync(_stop.Token).ConfigureAwait(false) || !_batches.Reader.TryRead(out PictureBatch? batch))
+            if (!await _batches.Reader.WaitToReadAsync(_stop.Token).ConfigureAwait(false)
+                || !_batches.Reader.TryRead(out PictureBatch? batch))
                 return null;
             await batch.Completed.WaitAsync(_stop.Token).ConfigureAwait(false);
             return batch;

@@ -19,8 +19,8 @@ public sealed record PicturePipelineOptions
     /// <summary>How many pictures may be under way before the engine; null for two batches and two for each worker.</summary>
     public int? PicturesAhead { get; init; }
 
-    /// <summary>The memory, in bytes, that pictures may take before the engine, encoded, decoded and resized; one that is larger goes alone.
-    /// Batches and their outputs come on top: as many as there are concurrent ones, and two.</summary>
+    /// <summary>The memory, in bytes, that pictures may take before the engine, encoded, decoded and resized; one that is larger goes
+    /// alone. Batches and their outputs come on top: as many as there are concurrent ones, and two.</summary>
     public long MemoryLimit { get; init; } = 1L << 30;
 
     /// <summary>Whether every result has the SHA-256 of its picture's file.</summary>

@@ -9,8 +9,8 @@ public static class PictureSource
     /// <c>**</c>.</summary>
     /// <remarks>An id is the path in the words in which it was named, in a tar file followed by a slash and the member's name. Folders and
     /// patterns are gone through in the order of the whole paths by their UTF-16 units. In folders and tar files, pictures are what ends in
-    /// .jpg, .jpeg, .jpe, .jfif, .png, .gif, .bmp or .webp; names that begin with a dot are left out, and links to folders are not followed.
-    /// A tar file that is damaged gives what lies before the damage, and a failed entry.</remarks>
+    /// .jpg, .jpeg, .jpe, .jfif, .png, .gif, .bmp or .webp; names that begin with a dot are left out, and links to folders are not
+    /// followed. A tar file that is damaged gives what lies before the damage, and a failed entry.</remarks>
     /// <exception cref="PictureSourceException">While enumerated: a folder cannot be read, a pattern fits nothing, or its braces make no
     /// sense.</exception>
     public static IEnumerable<PictureEntry> Of(params IEnumerable<string> words)

@@ -50,5 +50,6 @@ public sealed record PipelineStatistics(
         }
     }
 
-    internal static bool IsOfWorkers(PipelineStage stage) => stage is PipelineStage.Read or PipelineStage.Decode or PipelineStage.Preprocess;
+    internal static bool IsOfWorkers(PipelineStage stage) =>
+        stage is PipelineStage.Read or PipelineStage.Decode or PipelineStage.Preprocess;
 }

@@ -7,8 +7,8 @@ internal static class TarPictures
 {
     private const int BufferBytes = 1 << 18;
 
-    /// <summary>The pictures in the order in which they lie there, with ids PATH/MEMBER. Where the file is missing or damaged, what was found
-    /// before is followed by one failed entry with the file's own path for its id.</summary>
+    /// <summary>The pictures in the order in which they lie there, with ids PATH/MEMBER. Where the file is missing or damaged, what was
+    /// found before is followed by one failed entry with the file's own path for its id.</summary>
     /// <param name="path">The tar file.</param>
     /// <param name="tag">What every entry carries.</param>
     /// <param name="wrap">What the file is read through, for example to hash it; disposed of in its place.</param>

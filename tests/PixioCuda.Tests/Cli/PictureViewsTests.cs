@@ -60,13 +60,15 @@ public sealed class PictureViewsTests : IDisposable
         foreach ((ShownPicture picture, RgbImage map) in new[] { (_cat, tiles[1].Picture), (_rocket, tiles[3].Picture) })
         {
             float[] features = Patches(picture, 2);
-            AssertBrightnessFollows(map, [.. Enumerable.Range(0, 24).Select(patch => Cosine(chosen, features[(patch * 64)..((patch + 1) * 64)]))]);
+            AssertBrightnessFollows(map, [.. Enumerable.Range(0, 24).Select(patch => Cosine(chosen,
+                features[(patch * 64)..((patch + 1) * 64)]))]);
         }
 
         Assert.Equal([255, 255, 255], Pixel(tiles[1].Picture, 16, 64));
         // The frame is around that patch and nowhere else.
         RgbImage framed = tiles[0].Picture, plain = _cat.Resized(_model);
-        int[] changed = [.. Enumerable.Range(0, 64 * 96).Where(i => !framed.Pixels.Span.Slice(3 * i, 3).SequenceEqual(plain.Pixels.Span.Slice(3 * i, 3)))];
+        int[] changed = [.. Enumerable.Range(0, 64 * 96).Where(i => !framed.Pixels.Span.Slice(3 * i,
+            3).SequenceEqual(plain.Pixels.Span.Slice(3 * i, 3)))];
         Assert.InRange(changed.Length, 60, (4 * 15) + (4 * 13));
         Assert.All(changed, i => Assert.True(i / 96 is >= 16 and < 32 && i % 96 is >= 64 and < 80));
         Assert.Throws<PixioCuda.Cli.UsageException>(() => Views(_cat).Similarity(stage: 2, (Row: 4, Column: 0)));
@@ -77,7 +79,8 @@ public sealed class PictureViewsTests : IDisposable
     {
         RgbImage grey = new(40, 30, Enumerable.Repeat((byte)128, 3 * 40 * 30).ToArray());
         RgbImage wide = new(70, 20, Enumerable.Repeat((byte)64, 3 * 70 * 20).ToArray());
-        RgbImage image = Montage.Compose([new(grey, "first"), new(wide, "2"), new(grey, "a name that is much too long for it.png")], 2, ["caption"]);
+        RgbImage image = Montage.Compose([new(grey, "first"), new(wide, "2"), new(grey, "a name that is much too long for it.png")], 2,
+            ["caption"]);
         Assert.Equal([128, 128, 128], Pixel(image, 29, 39));
         Assert.Equal([64, 64, 64], Pixel(image, 0, 40 + 8));
         const int secondRow = 30 + 6 + 19 + 8;
@@ -111,11 +114,13 @@ public sealed class PictureViewsTests : IDisposable
     private static float[] Patches(ShownPicture picture, int stage)
     {
         using PixioModel model = CliData.Load(picture.Size);
-        EncoderOutputs outputs = model.Run([picture.Image], new EncoderTaps { FeatureMaps = [new FeatureMapTap(stage, true, false)] }, TestEnd);
+        EncoderOutputs outputs = model.Run([picture.Image], new EncoderTaps { FeatureMaps = [new FeatureMapTap(stage, true, false)] },
+            TestEnd);
         return outputs.Values[(8 * 64)..].ToArray();
     }
 
-    private static ShownPicture Shown(string path, ImageSize size) => new(path, new SkiaImageDecoder().Decode(File.ReadAllBytes(path), path), size);
+    private static ShownPicture Shown(string path, ImageSize size) => new(path, new SkiaImageDecoder().Decode(File.ReadAllBytes(path),
+        path), size);
 
     private static double Cosine(float[] left, float[] right) =>
         left.Zip(right, (a, b) => (double)a * b).Sum() / Math.Sqrt(left.Sum(a => (double)a * a) * right.Sum(b => (double)b * b));
@@ -140,7 +145,8 @@ public sealed class PictureViewsTests : IDisposable
         int[] brightness = [.. values.Select((_, patch) => Pixel(map, patch / columns * 16, patch % columns * 16).Sum(channel => channel))];
         int[] order = [.. Enumerable.Range(0, values.Length).OrderBy(patch => values[patch])];
         for (int i = 1; i < order.Length; i++)
-            Assert.True(brightness[order[i]] >= brightness[order[i - 1]], $"Patch {order[i]} is darker than {order[i - 1]}, whose number is smaller.");
+            Assert.True(brightness[order[i]] >= brightness[order[i - 1]],
+                $"Patch {order[i]} is darker than {order[i - 1]}, whose number is smaller.");
         Assert.True(brightness.Distinct().Count() > 8);
     }
 }

@@ -60,7 +60,8 @@ public class StatusLineTests
     {
         PipelineStatistics statistics = new(
             TimeSpan.FromSeconds(20), Succeeded: 190, Failed: 10, EncodedByteCount: 1,
-            [.. Enum.GetValues<PipelineStage>().Select((stage, index) => new StageShare(stage, TimeSpan.FromSeconds(index), 1, index / 10.0))]);
+            [.. Enum.GetValues<PipelineStage>().Select((stage, index) => new StageShare(stage, TimeSpan.FromSeconds(index), 1,
+                index / 10.0))]);
         Assert.Equal(
             "700 of 1000 pictures, 12 failed, 10.0 images/s, 00:00:30 left; source 0%, read 10%, decode 20%, preprocess 30%, engine 40%, write 50%",
             PipelineText.Progress(statistics, done: 700, failed: 12, total: 1000));

@@ -30,7 +30,8 @@ public sealed class TarFuzzTests : IDisposable
                         TarBytes.Of(format, ($"{new string('n', 200)}.jpg", [5]), ("ü/x.jpg", new byte[512]))),
                 ],
                 Mutator = new Mutator(
-                    [.. ByteEdits.All, ByteEdits.Words([.. "0000777\0"u8], [.. "77777777777\0"u8], [.. "30 path=x\n"u8], [.. "11 size=99\n"u8]), ChangeType])
+                    [.. ByteEdits.All, ByteEdits.Words([.. "0000777\0"u8], [.. "77777777777\0"u8], [.. "30 path=x\n"u8],
+                        [.. "11 size=99\n"u8]), ChangeType])
                 {
                     Mend = MendChecksums,
                 },

@@ -27,7 +27,11 @@ public sealed class PicturePipelineTests : IDisposable
             number => number, number => _model.Embed(NumberDecoder.Image(number), cancellationToken: TestEnd));
         PicturePipelineOptions options = new()
         {
-            Taps = Pooler, BatchSize = batch, DecodeWorkers = workers, ConcurrentBatches = concurrent, HashContents = true,
+            Taps = Pooler,
+            BatchSize = batch,
+            DecodeWorkers = workers,
+            ConcurrentBatches = concurrent,
+            HashContents = true,
         };
         int next = 0;
         await foreach (PictureResult result in PicturePipeline.RunAsync(Numbers(200, slow: true), _model, options, TestEnd))
@@ -63,7 +67,8 @@ public sealed class PicturePipelineTests : IDisposable
         folder.Write("preprocessor_config.json", """{ "do_resize": false, "do_center_crop": false }"""u8);
         using PixioModel model = PixioModel.Load(folder.Root);
         byte[][] pictures = [Bitmap(32, 48), Bitmap(64, 64)];
-        float[][] alone = [.. pictures.Select((picture, index) => model.Embed(model.Decode(picture, $"{index}"), cancellationToken: TestEnd))];
+        float[][] alone = [.. pictures.Select((picture, index) => model.Embed(model.Decode(picture, $"{index}"),
+            cancellationToken: TestEnd))];
         int[] order = [0, 0, 1, 1, 1, 0, 1, 0, 0, 0];
         int next = 0;
         await foreach (PictureResult result in PicturePipeline.RunAsync(
@@ -92,7 +97,8 @@ public sealed class PicturePipelineTests : IDisposable
         ];
         using PicturePipeline pipeline = PicturePipeline.Start(entries, _model, new PicturePipelineOptions { Taps = Pooler }, TestEnd);
         List<PictureResult> results = await pipeline.ResultsAsync().ToListAsync(TestEnd);
-        Assert.Equal(["known before", "There is no picture '/no/such/picture.png'.", "thrown by the caller's reader", "not a number", null, null],
+        Assert.Equal(["known before", "There is no picture '/no/such/picture.png'.", "thrown by the caller's reader", "not a number",
+            null, null],
             results.Select(result => result.Failure?.Message));
         Assert.Equal("mark", results[4].Entry.Tag);
         Assert.True(pipeline.AnyFailure.IsCancellationRequested);
@@ -169,7 +175,8 @@ public sealed class PicturePipelineTests : IDisposable
     public async Task A_pipeline_that_is_left_early_lets_go_of_the_model()
     {
         PixioModel model = PixioModel.Load(CliData.Model, new PixioModelOptions { Decoder = new NumberDecoder() });
-        await foreach (PictureResult _ in PicturePipeline.RunAsync(Numbers(1000), model, new PicturePipelineOptions { Taps = Pooler }, TestEnd))
+        await foreach (PictureResult _ in PicturePipeline.RunAsync(Numbers(1000), model, new PicturePipelineOptions { Taps = Pooler },
+            TestEnd))
             break;
         model.Dispose();
     }
@@ -205,7 +212,8 @@ public sealed class PicturePipelineTests : IDisposable
 
         // A model that cannot be loaded, told as what went wrong.
         using PicturePipeline pipeline = PicturePipeline.Start(
-            Numbers(10), Task.FromException<PixioModel>(new ModelFormatException("no model")), new PixioModelOptions(), options, tapsFor: null, TestEnd);
+            Numbers(10), Task.FromException<PixioModel>(new ModelFormatException("no model")), new PixioModelOptions(), options,
+                tapsFor: null, TestEnd);
         await Assert.ThrowsAsync<ModelFormatException>(async () => await pipeline.ResultsAsync().ToListAsync(TestEnd));
     }
 
@@ -232,8 +240,10 @@ public sealed class PicturePipelineTests : IDisposable
     {
         foreach (PicturePipelineOptions options in new PicturePipelineOptions[]
         {
-            new() { Taps = Pooler, BatchSize = 0 }, new() { Taps = Pooler, DecodeWorkers = 0 }, new() { Taps = Pooler, ConcurrentBatches = 0 },
-            new() { Taps = Pooler, PicturesAhead = 0 }, new() { Taps = Pooler, MemoryLimit = 0 }, new() { Taps = new EncoderTaps { HiddenStates = [99] } },
+            new() { Taps = Pooler, BatchSize = 0 }, new() { Taps = Pooler, DecodeWorkers = 0 }, new() { Taps = Pooler,
+                ConcurrentBatches = 0 },
+            new() { Taps = Pooler, PicturesAhead = 0 }, new() { Taps = Pooler, MemoryLimit = 0 },
+                new() { Taps = new EncoderTaps { HiddenStates = [99] } },
         })
             Assert.ThrowsAny<ArgumentException>(() => PicturePipeline.Start([], _model, options, TestEnd));
         using PicturePipeline pipeline = PicturePipeline.Start([], _model, new PicturePipelineOptions { Taps = Pooler }, TestEnd);
@@ -258,12 +268,14 @@ public sealed class PicturePipelineTests : IDisposable
         return file;
     }
 
-    /// <summary>"Decodes" a number to one of five plain pictures; each takes its own time, so that the workers overtake one another.</summary>
+    /// <summary>"Decodes" a number to one of five plain pictures; each takes its own time, so that the workers overtake one
+    /// another.</summary>
     private sealed class NumberDecoder : IImageDecoder
     {
         public static byte[] Encode(int number, bool slow = false) => [(byte)number, (byte)(number >> 8), (byte)(slow ? 1 : 0)];
 
-        public static RgbImage Image(int number) => new(9, 8, Enumerable.Range(0, 9 * 8 * 3).Select(i => (byte)(i * (number % 5))).ToArray());
+        public static RgbImage Image(int number) => new(9, 8, Enumerable.Range(0, 9 * 8 * 3).Select(i =>
+            (byte)(i * (number % 5))).ToArray());
 
         public RgbImage Decode(ReadOnlySpan<byte> encoded, string name, ImageDecodeOptions? options = null)
         {

@@ -64,7 +64,8 @@ public sealed class EmbedJobTests : IDisposable
         Assert.Equal(0, Job("npy", tar).ExitCode);
         using var json = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(Output, "data-0.manifest.json")));
         JsonElement root = json.RootElement;
-        Assert.Equal(Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(tar))), root.GetProperty("input").GetProperty("sha256").GetString());
+        Assert.Equal(Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(tar))),
+            root.GetProperty("input").GetProperty("sha256").GetString());
         Assert.Equal(5, root.GetProperty("rows").GetInt32());
         Assert.Empty(root.GetProperty("failures").EnumerateArray());
         Assert.Equal("hf:bicubic-64x64", root.GetProperty("settings").GetProperty("recipe").GetString());
@@ -260,7 +261,8 @@ public sealed class EmbedJobTests : IDisposable
         byte[] list = Encoding.UTF8.GetBytes(string.Join('\n', Directory.GetFiles(pictures).Order(StringComparer.Ordinal)));
         string[] args = ["embed", "--list", "-", "-m", CliData.Model, "--format", "npy", "-o", Output, "--part-size", "10"];
         Assert.Equal(0, PixioRun.OfInput(list, args).ExitCode);
-        Assert.Equal(15, new[] { "part-00000.npy", "part-00001.npy" }.Sum(name => OutputReaders.Read(Path.Combine(Output, name)).Ids.Length));
+        Assert.Equal(15, new[] { "part-00000.npy", "part-00001.npy" }.Sum(name => OutputReaders.Read(Path.Combine(Output,
+            name)).Ids.Length));
         Assert.All(PixioRun.OfInput(list, args).OutLines, line => Assert.EndsWith("done before", line, StringComparison.Ordinal));
     }
 

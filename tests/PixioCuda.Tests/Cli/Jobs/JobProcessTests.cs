@@ -44,7 +44,8 @@ public sealed class JobProcessTests : IDisposable
                 int units = random.Next(5);
                 TimeSpan later = TimeSpan.FromMilliseconds(random.Next(80));
                 using Process process = Start(words, format, output);
-                exitCode = await PixioProcess.KillAsync(process, line => !line.EndsWith("done before", StringComparison.Ordinal), units, later);
+                exitCode = await PixioProcess.KillAsync(process, line => !line.EndsWith("done before", StringComparison.Ordinal), units,
+                    later);
                 Assert.True(exitCode is null or 5, $"The exit code is {exitCode}.");
                 if (exitCode is not null)
                     continue;
@@ -127,7 +128,8 @@ public sealed class JobProcessTests : IDisposable
             """;
         using Process process = PixioProcess.Start(
             "unshare", NoVariables,
-            ["-rm", "bash", "-c", Script, PixioProcess.Path, disk, output, .. words, "-m", CliData.Model, "--format", "npy", "--part-size", "10"]);
+            ["-rm", "bash", "-c", Script, PixioProcess.Path, disk, output, .. words, "-m", CliData.Model, "--format", "npy",
+                "--part-size", "10"]);
         (int? exitCode, string processError) = await PixioProcess.EndAsync(process);
         if (exitCode is 1 or 77 && !File.Exists($"{output}.code"))
             Assert.Skip($"This system lets nobody make a disk of his own: {processError}");
@@ -154,7 +156,8 @@ public sealed class JobProcessTests : IDisposable
         string pictures = _data.Folder("pictures", 0, 15), output = _folder.File("out");
         string[] args = ["--list", "-", "-m", CliData.Model, "--format", "npy", "-o", output, "--part-size", "10"];
         using Process process = PixioProcess.Start(
-            "bash", NoVariables, ["-c", "(ls -d \"$1\"/*; exec sleep 100) | (shift; exec \"$0\" embed \"$@\")", PixioProcess.Path, pictures, .. args]);
+            "bash", NoVariables, ["-c", "(ls -d \"$1\"/*; exec sleep 100) | (shift; exec \"$0\" embed \"$@\")", PixioProcess.Path,
+                pictures, .. args]);
         string? line = await process.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken);
         Assert.Equal("part-00000.npy: 10 pictures, 0 failed", line);
         int child = int.Parse((await PixioOf(process)).Trim(), System.Globalization.CultureInfo.InvariantCulture);

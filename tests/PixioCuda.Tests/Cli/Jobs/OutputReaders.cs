@@ -13,7 +13,8 @@ namespace PixioCuda.Tests.Cli.Jobs;
 /// <param name="Embeddings">Theirs.</param>
 /// <param name="Failures">Pictures without one, and why.</param>
 /// <param name="Stamp">How it was made.</param>
-internal sealed record ReadOutput(string[] Ids, float[][] Embeddings, (string Id, string Reason)[] Failures, Dictionary<string, string> Stamp);
+internal sealed record ReadOutput(
+    string[] Ids, float[][] Embeddings, (string Id, string Reason)[] Failures, Dictionary<string, string> Stamp);
 
 /// <summary>Reads outputs by the descriptions of their formats, .parquet by Parquet.Net's own reader.</summary>
 internal static class OutputReaders
@@ -47,7 +48,8 @@ internal static class OutputReaders
             .Where(entry => entry.Value.ValueKind is JsonValueKind.String or JsonValueKind.True or JsonValueKind.False)
             .ToDictionary(entry => entry.Name, entry => entry.Value.ToString());
         return new ReadOutput(
-            Strings(json.RootElement.GetProperty("images")), Rows(values, shape), Failures(json.RootElement.GetProperty("failures")), stamp);
+            Strings(json.RootElement.GetProperty("images")), Rows(values, shape), Failures(json.RootElement.GetProperty("failures")),
+                stamp);
     }
 
     private static (int[] Shape, float[] Values) ReadHalfNpy(byte[] file, int headerLength)
@@ -66,7 +68,8 @@ internal static class OutputReaders
     {
         StoredTensor tensor = MinimalSafetensors.Read(path)["embeddings"];
         float[] values = tensor.DType == "F16"
-            ? [.. Enumerable.Range(0, tensor.Bytes.Length / 2).Select(i => FromHalf(BinaryPrimitives.ReadUInt16LittleEndian(tensor.Bytes.AsSpan(2 * i))))]
+            ? [.. Enumerable.Range(0, tensor.Bytes.Length / 2).Select(i =>
+                FromHalf(BinaryPrimitives.ReadUInt16LittleEndian(tensor.Bytes.AsSpan(2 * i))))]
             : tensor.Floats();
         Dictionary<string, string> metadata = CliData.Metadata(path);
         using var failures = JsonDocument.Parse(metadata.GetValueOrDefault("failures") ?? "[]");
@@ -156,5 +159,6 @@ internal static class OutputReaders
     private static string[] Strings(JsonElement array) => [.. array.EnumerateArray().Select(value => value.GetString()!)];
 
     private static (string, string)[] Failures(JsonElement array) =>
-        [.. array.EnumerateArray().Select(failure => (failure.GetProperty("image").GetString()!, failure.GetProperty("error").GetString()!))];
+        [.. array.EnumerateArray().Select(failure => (failure.GetProperty("image").GetString()!,
+            failure.GetProperty("error").GetString()!))];
 }
