@@ -4,7 +4,7 @@ CLI := engine/PixioCuda.Cli/bin/$(CONFIGURATION)/net10.0/pixio
 SAMPLE := tests/data/images/cat.png
 MODEL ?= random:vitb16
 
-.PHONY: build run test test-fast fuzz mutate pack bench bench-hub bench-peers format lint clean
+.PHONY: build run test test-fast fuzz mutate pack bench bench-hub bench-cuda-host bench-peers format lint clean
 
 # Leaves the command at bin/pixio.
 build:
@@ -49,6 +49,10 @@ bench: build
 # The rate of a download of 1 GB from this machine, beside curl's; takes 2 GB of disk for a while.
 bench-hub: build
 	dotnet bench/bin/$(CONFIGURATION)/net10.0/PixioCuda.Bench.dll hub
+
+# What the CUDA engine's host side takes, on the emulated driver: until it is ready, and around each run.
+bench-cuda-host: build
+	bench/cuda-host.sh
 
 # The CPU forward pass beside ONNX Runtime's on the same weights, by turns, after both were found to agree. The package of ONNX Runtime is
 # large, so nothing else builds this program. PEERS="--model random:vith16 --batch 4" compares another model.

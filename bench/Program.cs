@@ -14,10 +14,14 @@ using PixioCuda.Bench.Suites;
 using PixioCuda.Bench.Suites.Cuda;
 using PixioCuda.Interop;
 
-// Without arguments: a short job of every suite and one table. "hub": the rate of downloads beside curl's. With other arguments:
-// BenchmarkDotNet's own command line (--filter '*Gemm*', --list flat, ...), with the same columns.
+// Without arguments: a short job of every suite and one table. "hub": the rate of downloads beside curl's. "cuda-start MODEL" and
+// "cuda-overhead": what the CUDA engine's host side takes (bench/cuda-host.sh). With other arguments: BenchmarkDotNet's own command line (--filter '*Gemm*', --list flat, ...), with the same columns.
 if (args is ["hub"])
     return HubRate.Run(1_000_000_000);
+if (args is ["cuda-start", string model])
+    return CudaHostTimes.Start(model);
+if (args is ["cuda-overhead"])
+    return CudaHostTimes.Overhead();
 
 Ceilings ceilings = Ceilings.Measure(Environment.ProcessorCount);
 Console.Error.WriteLine(ceilings);

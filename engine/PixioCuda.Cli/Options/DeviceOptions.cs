@@ -12,6 +12,9 @@ internal sealed class DeviceOptions
         ["fp32"] = PixioPrecision.FP32,
     };
 
+    private const string Native = "native";
+    private const string CublasLt = "cublaslt";
+
     private readonly Option<string> _device = new("--device")
     {
         Description = "What runs the model: auto, cpu, cuda, cuda:N or a GPU's UUID.",
@@ -25,6 +28,9 @@ internal sealed class DeviceOptions
         HelpName = string.Join('|', Precisions.Keys),
     };
 
+    private readonly Option<string> _gemm = OptionFactory.Choice(
+        "--gemm", "What multiplies matrices on CUDA: native kernels, whose bits do not depend on the batch, or NVIDIA's cuBLASLt.", Native, Native, CublasLt);
+
     private readonly Option<long?> _threads = OptionFactory.WholeNumber(
         "--threads", "Threads of the CPU [default: one on every core].", 1, 1024);
 
@@ -32,6 +38,7 @@ internal sealed class DeviceOptions
     {
         command.Add(_device);
         command.Add(_precision);
+        command.Add(_gemm);
         command.Add(_threads);
     }
 
@@ -42,6 +49,7 @@ internal sealed class DeviceOptions
     {
         Device = parsed.GetValue(_device)!,
         Precision = parsed.GetValue(_precision) is string name ? PrecisionOf(name) : null,
+        Gemm = parsed.GetValue(_gemm) == CublasLt ? GemmProvider.CublasLt : GemmProvider.Native,
         Threads = Threads(parsed),
     };
 

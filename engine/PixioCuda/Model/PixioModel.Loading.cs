@@ -75,7 +75,7 @@ public sealed partial class PixioModel
         EncoderWeights weights = EncoderWeights.Bind(opened.Source, opened.Config);
         IEncoderBackend backend = device.CudaId is string id
             ? CudaBackend.Load(
-                id, weights, opened.Config, recipe.Scale, device.Precision, options.CudaSessions, options.WeightRingByteCount, progress,
+                id, weights, opened.Config, recipe.Scale, device.Precision, options.Gemm, options.CudaSessions, options.WeightRingByteCount, progress,
                 cancellationToken)
             : CpuBackend.Load(weights, opened.Config, recipe.Scale, device.Cpu!, progress, cancellationToken);
         try

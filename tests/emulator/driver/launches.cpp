@@ -72,6 +72,8 @@ int make_launch(Work& work, Device& device, Function* function, const uint3& gri
 }
 
 int run_launch_work(const Work& work, Device& device) {
+    if (DeviceMemory::is_idle())
+        return CUDA_SUCCESS;
     const Function& function = *work.function;
     LaunchRequest request;
     request.kernel = function.name;
