@@ -4,7 +4,7 @@ CLI := engine/PixioCuda.Cli/bin/$(CONFIGURATION)/net10.0/pixio
 SAMPLE := tests/data/images/cat.png
 MODEL ?= random:vitb16
 
-.PHONY: build run test test-fast fuzz mutate pack bench bench-hub bench-cuda-host bench-peers format lint clean
+.PHONY: build run test test-fast fuzz mutate soak pack bench bench-hub bench-load bench-cuda-host bench-peers bundle bundle-smoke format lint clean
 
 # Leaves the command at bin/pixio.
 build:
@@ -22,18 +22,24 @@ run: build
 test: build
 	@tests/run.sh
 
-# Without the full-width models: half a minute instead of a few.
+# Without the full-width models, the soak and published hosts: half a minute instead of a few.
 test-fast: build
-	@tests/run.sh -trait- "Category=Full width"
+	@tests/run.sh -trait- "Category=Full width" -trait- "Category=Soak" -trait- "Category=Publish"
 
 # Every parser of foreign bytes against 100,000 damaged files (make test: 5,000); a few minutes.
 fuzz: build
 	@PIXIO_FUZZ_MUTANTS=100000 tests/run.sh -trait "Category=Fuzz"
 
 # Takes away each barrier, wait, fence, commit and tail mask of the kernels in turn; their tests must notice, or tests/mutants.json say why not.
+# Of some sources only: make mutate FILES="gemm.cu panel.cuh".
 mutate: build
-	tests/PixioCuda.Cuda.Tests/bin/$(CONFIGURATION)/net10.0/PixioCuda.Cuda.Tests -noColor -showLiveOutput -explicit only \
+	PIXIO_TEST_MUTANTS_OF="$(FILES)" tests/PixioCuda.Cuda.Tests/bin/$(CONFIGURATION)/net10.0/PixioCuda.Cuda.Tests -noColor -showLiveOutput -explicit only \
 	  -class PixioCuda.Cuda.Tests.MutationTests
+
+# A host's worst day on the CPU and on the emulated driver, 16 threads each (make test: 30 seconds). SOAK_SECONDS for both together.
+SOAK_SECONDS ?= 600
+soak: build
+	@PIXIO_SOAK_SECONDS=$$(( $(SOAK_SECONDS) / 2 )) PROGRAMS="PixioCuda.Tests PixioCuda.Cuda.Tests" tests/run.sh -showLiveOutput -diagnostics -trait "Category=Soak"
 
 # The packages, with their symbols, into out/packages: PixioCuda, PixioCuda.Skia, PixioCuda.Extensions.AI, and pixio as a dotnet tool.
 pack: build
@@ -50,6 +56,10 @@ bench: build
 bench-hub: build
 	dotnet bench/bin/$(CONFIGURATION)/net10.0/PixioCuda.Bench.dll hub
 
+# Loading ViT-H onto the CPU, packing included, beside a plain read of the same bytes, and its peak memory; takes 2.5 GB of disk for a while.
+bench-load: build
+	dotnet bench/bin/$(CONFIGURATION)/net10.0/PixioCuda.Bench.dll load
+
 # What the CUDA engine's host side takes, on the emulated driver: until it is ready, and around each run.
 bench-cuda-host: build
 	bench/cuda-host.sh
@@ -60,6 +70,14 @@ bench-peers:
 	dotnet build bench/peers -c $(CONFIGURATION) -v quiet -nologo
 	dotnet bench/peers/bin/$(CONFIGURATION)/net10.0/PixioCuda.Peers.dll $(PEERS)
 
+# One archive for a GPU host without .NET or network; docs/hardware/README.md says how it is run there.
+bundle: build
+	bench/bundle/bundle.sh artifacts/pixio-bundle.tar.xz
+
+# Makes it and runs all of it that needs no GPU, on the emulated driver: a few minutes.
+bundle-smoke: bundle
+	bench/bundle/smoke.sh artifacts/pixio-bundle.tar.xz
+
 format:
 	dotnet format PixioCuda.sln --no-restore
 
@@ -68,5 +86,5 @@ lint: build
 	dotnet format PixioCuda.sln --no-restore --verify-no-changes
 
 clean:
-	rm -rf bin out BenchmarkDotNet.Artifacts
+	rm -rf bin out artifacts BenchmarkDotNet.Artifacts
 	find engine interop kernels bench tests -type d \( -name bin -o -name obj \) -prune -exec rm -rf {} +

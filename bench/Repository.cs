@@ -1,6 +1,6 @@
 namespace PixioCuda.Bench;
 
-/// <summary>Where the repository is: the pictures to measure with are among its test data.</summary>
+/// <summary>Where the repository is, or the bundle that make bundle makes of it: the pictures to measure with are among its test data.</summary>
 internal static class Repository
 {
     public static string Root { get; } = Find();
@@ -9,10 +9,10 @@ internal static class Repository
     {
         for (DirectoryInfo? folder = new(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
         {
-            if (File.Exists(Path.Combine(folder.FullName, "PixioCuda.sln")))
+            if (Directory.Exists(Path.Combine(folder.FullName, "tests", "data")))
                 return folder.FullName;
         }
 
-        throw new DirectoryNotFoundException($"No PixioCuda.sln above {AppContext.BaseDirectory}: the benchmarks need the repository's test data.");
+        throw new DirectoryNotFoundException($"No folder tests/data above {AppContext.BaseDirectory}: the benchmarks need the repository's test data.");
     }
 }

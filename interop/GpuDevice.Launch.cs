@@ -3,6 +3,8 @@ namespace PixioCuda.Interop;
 /// <summary>Kernels.</summary>
 internal sealed unsafe partial class GpuDevice
 {
+    private readonly bool _canBeginEarly;
+
     /// <summary>Fetches a kernel from the cache, or compiles it, and loads it; the same object for the same source and
     /// configuration.</summary>
     /// <inheritdoc cref="KernelLoader.Load(KernelSource)" path="/exception"/>
@@ -43,7 +45,7 @@ internal sealed unsafe partial class GpuDevice
             };
         }
 
-        if (config.Programmatic)
+        if (config.Programmatic && _canBeginEarly)
         {
             attributes[attributeCount++] = new CUlaunchAttribute
             {

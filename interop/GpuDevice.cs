@@ -15,6 +15,7 @@ internal sealed partial class GpuDevice : IDisposable
     {
         Info = info;
         _context = new GpuContext(GpuDevices.Handle(info.Ordinal), info.Title);
+        _canBeginEarly = LaunchRules.CanBeginEarly(info.ComputeCapability, CudaLibraries.Driver.Version);
         _kernels = new KernelLoader(_context, info, cache);
         _staging = new StagingBuffer(_context);
     }

@@ -4,13 +4,14 @@ using PixioCuda.Cpu;
 
 namespace PixioCuda.Bench.Suites;
 
-/// <summary>Attention of ViT-H (16 heads of 80) over the tokens of one picture.</summary>
+/// <summary>Attention of ViT-B (12 heads of 64) and ViT-H (16 heads of 80) over the tokens of one picture.</summary>
 public class AttentionBench : StepBench, ICountsWork
 {
-    private const int Heads = 16;
-    private const int HeadSize = 80;
-
     private CpuStep? _step;
+
+    /// <summary>Which heads there are.</summary>
+    [Params("vitb16", "vith16")]
+    public string Preset { get; set; } = "vitb16";
 
     /// <summary>264 tokens are a picture of 256 x 256, 1032 one of 512 x 512.</summary>
     [Params(264, 1032)]
@@ -18,11 +19,15 @@ public class AttentionBench : StepBench, ICountsWork
 
     Work ICountsWork.Work => new(4.0 * Tokens * Tokens * Heads * HeadSize, sizeof(float) * 4.0 * Tokens * Heads * HeadSize);
 
+    private int Heads => PixioPresets.Get(Preset).AttentionHeads;
+
+    private int HeadSize => PixioPresets.Get(Preset).HeadSize;
+
     /// <summary>Makes queries, keys and values, and checks a few elements.</summary>
     [GlobalSetup]
     public unsafe void Setup()
     {
-        const int d = Heads * HeadSize;
+        int d = Heads * HeadSize;
         AttentionShape shape = new(1, Tokens, Tokens, Heads, HeadSize, Target);
         Begin(OperandByteCount(Tokens, 3 * d, CpuLayout.RowMajor) + OperandByteCount(Tokens, d, CpuLayout.KChunked) + shape.ScratchByteCount + 256);
         CpuOperand qkv = Operand(Tokens, 3 * d, CpuLayout.RowMajor, seed: 1), output = Operand(Tokens, d, CpuLayout.KChunked, seed: 2);

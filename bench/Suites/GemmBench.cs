@@ -16,7 +16,7 @@ public sealed record CpuGemmShape(string Name, int Rows, int Columns, int Depth,
     public override string ToString() => Name;
 }
 
-/// <summary>The matrix products of the presets, with bias and GELU, at one picture of 256 x 256 (264 tokens).</summary>
+/// <summary>The matrix products of a block of each preset, with bias and GELU, at one picture of 256 x 256 (264 tokens).</summary>
 public class GemmBench : StepBench, ICountsWork
 {
     private PackedMatrix? _weight;
@@ -27,16 +27,25 @@ public class GemmBench : StepBench, ICountsWork
     [ParamsSource(nameof(Shapes))]
     public CpuGemmShape Shape { get; set; } = Shapes[0];
 
-    /// <summary>ViT-B's and ViT-H's products, and the class tokens alone.</summary>
+    /// <summary>Every preset's products, and one for the class tokens alone.</summary>
     public static IReadOnlyList<CpuGemmShape> Shapes { get; } =
     [
-        new("B qkv", 264, 2304, 768, false), new("B fc1", 264, 3072, 768, true), new("B fc2", 264, 768, 3072, false),
-        new("H qkv", 264, 3840, 1280, false), new("H proj", 264, 1280, 1280, false), new("H fc1", 264, 5120, 1280, true),
-        new("H fc2", 264, 1280, 5120, false), new("H fc1, 8 rows", 8, 5120, 1280, true),
+        .. PixioPresets.Names.SelectMany(ShapesOf),
+        new("vith16 fc1, 8 rows", 8, 5120, 1280, true),
     ];
 
     Work ICountsWork.Work => new(2.0 * Shape.Rows * Shape.Columns * Shape.Depth,
         sizeof(float) * (((double)Shape.Rows * (Shape.Depth + Shape.Columns)) + ((double)Shape.Columns * Shape.Depth)));
+
+    private static IEnumerable<CpuGemmShape> ShapesOf(string preset)
+    {
+        PixioConfig config = PixioPresets.Get(preset);
+        int tokens = config.PositionCount, d = config.HiddenSize, m = config.MlpSize;
+        yield return new CpuGemmShape($"{preset} qkv", tokens, 3 * d, d, false);
+        yield return new CpuGemmShape($"{preset} proj", tokens, d, d, false);
+        yield return new CpuGemmShape($"{preset} fc1", tokens, m, d, true);
+        yield return new CpuGemmShape($"{preset} fc2", tokens, d, m, false);
+    }
 
     /// <summary>Packs a weight and checks one element of every row.</summary>
     [GlobalSetup]
@@ -53,7 +62,7 @@ public class GemmBench : StepBench, ICountsWork
         for (int panel = 0; panel < _weight.PanelCount; panel++)
         {
             (int first, int count) = _weight.PanelRows(panel);
-            _weight.PackPanel(panel, weight.AsSpan(first * depth, count * depth));
+            _weight.PackPanel(panel, weight.AsSpan(first * depth, count * depth), []);
         }
 
         _bias = new AlignedBuffer((long)_weight.PanelCount * _weight.PanelColumns * sizeof(float));

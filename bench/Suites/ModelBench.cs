@@ -47,13 +47,3 @@ public class ModelBench : ICountsWork
     [GlobalCleanup]
     public void Cleanup() => _model?.Dispose();
 }
-
-/// <summary>Loading a model from a seed into packed weights.</summary>
-public class LoadBench : ICountsWork
-{
-    Work ICountsWork.Work => new(0, PixioPresets.Get("vitb16").ParameterCount * sizeof(float));
-
-    /// <summary>ViT-B, made and packed.</summary>
-    [Benchmark]
-    public void LoadRandom() => PixioModel.Load("random:vitb16").Dispose();
-}

@@ -18,10 +18,13 @@ internal static class ExitCodes
     /// <summary><c>verify</c> or <c>doctor</c> found something that is not right; what it is stands on standard output.</summary>
     public const int NotRight = 4;
 
+    /// <summary><c>embed</c> did what it was asked for, except that some pictures could not be used; each is a row with its reason.</summary>
+    public const int SomeFailed = 5;
+
     /// <summary>Stopped by Ctrl-C (or SIGTERM), as shells have it: 128 + SIGINT.</summary>
     public const int Interrupted = 130;
 
     /// <summary>The lines that every <c>--help</c> ends with.</summary>
     public const string Help =
-        "0 ok, 1 failed, 2 usage, 3 bad input (a picture or a model), 4 verify or doctor found something wrong, 130 stopped by Ctrl-C";
+        "0 ok, 1 failed, 2 usage, 3 bad input (a picture or a model), 4 verify or doctor found something wrong, 5 embed: some pictures failed, 130 stopped by Ctrl-C";
 }

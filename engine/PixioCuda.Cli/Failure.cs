@@ -1,4 +1,5 @@
 using PixioCuda.Hub;
+using PixioCuda.Pipeline;
 
 namespace PixioCuda.Cli;
 
@@ -11,7 +12,7 @@ internal static class Failure
         {
             CommandException command => (command.ExitCode, Sentences.Of(command)),
             OperationCanceledException when cancellationToken.IsCancellationRequested => (ExitCodes.Interrupted, "Interrupted."),
-            ImageFormatException or ModelFormatException or HubException => (ExitCodes.BadInput, Sentences.Of(exception)),
+            ImageFormatException or PictureSourceException or ModelFormatException or HubException => (ExitCodes.BadInput, Sentences.Of(exception)),
             // The library's word for a caller's mistake: here the caller is the command line.
             ArgumentException => (ExitCodes.Usage, Sentences.Of(exception)),
             OutOfMemoryException => (ExitCodes.Failed,

@@ -1,18 +1,16 @@
-using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace PixioCuda.Interop;
 
 /// <summary>A tensor map (CUtensorMap): 128 opaque bytes, made by <see cref="GpuDevice.EncodeTensorMap"/>, that a kernel takes in its
 /// arguments. There it lies at a multiple of 128 bytes, which the arguments' layout has to see to.</summary>
-[InlineArray(16)]
-[StructLayout(LayoutKind.Sequential)]
+[StructLayout(LayoutKind.Sequential, Size = ByteCount)]
 internal struct TensorMap
 {
     /// <summary>The size of a tensor map, and its alignment in a kernel's arguments.</summary>
     public const int ByteCount = 128;
 
-    private ulong _first;
+    private readonly ulong _first;
 }
 
 /// <summary>The elements of a tensor map (CUtensorMapDataType); 8-bit floats go as <see cref="UInt8"/>.</summary>

@@ -30,7 +30,7 @@ internal sealed record AttentionProbabilitiesConfig(int HeadDim, ElementType Ele
     {
         get
         {
-            int row = Sizes.SharedRowBytes, staged = BlockRows * sizeof(float) * AttentionConfig.StagedColumns(KeyBlock);
+            int row = Sizes.SharedRowBytes, staged = BlockRows * sizeof(float) * WarpAttentionConfig.StagedColumns(KeyBlock);
             return (Stages * KeyBlock * row) + (BlockRows * row) + staged + (Element == ElementType.F32 ? row : 0);
         }
     }
@@ -61,7 +61,7 @@ internal sealed record AttentionProbabilitiesConfig(int HeadDim, ElementType Ele
     {
         int size = shape.Element.ByteCount();
         long heads = (long)shape.Batch * headCount, tiles = AttentionShape.CeilDiv(shape.Tokens, BlockRows);
-        long sampled = Element == ElementType.F32 ? Math.Min(shape.Tokens, AttentionConfig.SampledKeys) : 0;
+        long sampled = Element == ElementType.F32 ? Math.Min(shape.Tokens, WarpAttentionConfig.SampledKeys) : 0;
         long rows = heads * shape.Tokens * shape.HeadDim * size;
         long asked = (rows + (tiles * ((2 * rows) + (heads * sampled * shape.HeadDim * size)))) * shape.ReadsPerElement;
         // Each warp reads the number of its head.

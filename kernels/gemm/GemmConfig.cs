@@ -2,7 +2,7 @@ using PixioCuda.Interop;
 
 namespace PixioCuda.Kernels;
 
-/// <summary>One way of compiling a matrix product: what gemm.cu and gemm_f32.cu have in common.</summary>
+/// <summary>One way of compiling a matrix product: what gemm.cu, gemm_f32.cu and gemm_sm90.cu have in common.</summary>
 internal abstract record GemmConfig(
     int BlockM, int BlockN, int BlockK, int Stages, int BlocksPerSm, GemmEpilogue Epilogue, int CopyBytes, int Vector, bool GroupedRows)
     : IKernelConfig
@@ -13,7 +13,7 @@ internal abstract record GemmConfig(
 
     public abstract int Threads { get; }
 
-    public int SharedBytes => Stages * (BlockM + BlockN) * BlockK * ElementBytes;
+    public virtual int SharedBytes => Stages * (BlockM + BlockN) * BlockK * ElementBytes;
 
     // What keeps BlocksPerSm blocks resident: registers come in units of 8 a thread, and an instruction can name 255.
     public int RegisterBudget => Math.Min(65536 / (Threads * BlocksPerSm) / 8 * 8, 255);
@@ -35,7 +35,7 @@ internal abstract record GemmConfig(
     public (long Rows, long Columns) Tiles(GemmShape shape) => (CeilDiv(shape.M, BlockM), CeilDiv(shape.N, BlockN));
 
     /// <summary>What a launch moves: A once for each column of tiles, W once for each row of tiles, the residual and C once.</summary>
-    public KernelWork Work(GemmShape shape)
+    public virtual KernelWork Work(GemmShape shape)
     {
         (long rows, long columns) = Tiles(shape);
         long size = shape.Element.ByteCount(), output = shape.Output.ByteCount();
@@ -49,7 +49,7 @@ internal abstract record GemmConfig(
 
     /// <summary>Rows of tiles that go together, so that the blocks which run at a time ask for as few rows of A and W as possible: those of
     /// a wave of band x n tiles are fewest when band tiles are as high as n are wide.</summary>
-    public int Band(GemmShape shape, int smCount)
+    public virtual int Band(GemmShape shape, int smCount)
     {
         double wave = (double)smCount * BlocksPerSm;
         return (int)Math.Clamp(Math.Round(Math.Sqrt(wave * BlockN / BlockM)), 1, Tiles(shape).Rows);

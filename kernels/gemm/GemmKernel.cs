@@ -40,22 +40,24 @@ internal sealed class GemmKernel
     {
         _device = device;
         _shape = shape;
-        Config = config ?? SelectConfig(shape, DeviceLimits.Of(device.Info));
-        (long rows, long columns) = Config.Tiles(shape);
+        Config = config ?? GemmTuning.Chosen(shape, DeviceLimits.Of(device.Info)) ?? SelectConfig(shape, DeviceLimits.Of(device.Info));
         _band = (uint)Config.Band(shape, device.Info.SmCount);
-        _launch = new LaunchConfig(checked((int)(rows * columns)), Config.Threads, SharedBytes: Config.SharedBytes);
+        _launch = LaunchOf(Config, shape, device.Info.SmCount);
         _kernel = device.LoadKernel(Config.Source);
     }
 
     public GemmConfig Config { get; }
 
-    /// <summary>The configuration that is expected to be fastest (<see cref="GemmTiles"/>); of those within a tenth of it, which the estimate
+    /// <summary>The configuration that is expected to be fastest (<see cref="GemmTiles"/>, on sm_90 <see cref="WarpgroupGemmTiles"/> where
+    /// it can be); of the portable ones within a tenth of it, which the estimate
     /// cannot tell apart, the one with the largest tile, since that asks least of the caches.</summary>
     /// <exception cref="ArgumentException">The shape is none of a matrix product.</exception>
     /// <exception cref="NotSupportedException">There is no kernel for it.</exception>
     public static GemmConfig SelectConfig(GemmShape shape, DeviceLimits device)
     {
         shape.Validate();
+        if (WarpgroupGemmTiles.Allows(shape, device))
+            return WarpgroupGemmTiles.Candidates(shape, device).MinBy(estimate => estimate.Cycles)!.Config;
         (GemmConfig Config, double Cycles)[] candidates = [.. GemmTiles.Candidates(shape, device)];
         if (candidates.Length == 0)
             throw new NotSupportedException($"No tile of {shape} fits into {device.SharedBytesPerBlock} bytes of shared memory.");
@@ -82,6 +84,23 @@ internal sealed class GemmKernel
             Require("the bias", bias.As<byte>(), Math.Min(16, Config.Vector * sizeof(float)));
         if (_shape.HasResidual)
             Require("the residual", residual, Config.Vector * _shape.Residual.ByteCount());
+        if (Config is WarpgroupGemmConfig warpgroups)
+        {
+            _device.Launch(stream, _kernel, _launch, new GemmSm90Args
+            {
+                A = MapOf(a, _shape.M, _shape.A.Pitch, warpgroups.BlockM / warpgroups.ClusterN),
+                W = MapOf(w, _shape.N, _shape.K, warpgroups.BlockN / warpgroups.ClusterM),
+                Bias = bias,
+                Residual = residual.As<float>(),
+                C = c,
+                M = (uint)_shape.M,
+                N = (uint)_shape.N,
+                K = (uint)_shape.K,
+                Band = _band,
+            });
+            return;
+        }
+
         GemmArgs args = new()
         {
             A = a,
@@ -99,6 +118,31 @@ internal sealed class GemmKernel
         };
         _device.Launch(stream, _kernel, _launch, args);
     }
+
+    private static LaunchConfig LaunchOf(GemmConfig config, GemmShape shape, int smCount)
+    {
+        if (config is WarpgroupGemmConfig warpgroups)
+        {
+            int blocks = warpgroups.Clusters(shape, smCount) * warpgroups.Cluster;
+            return new LaunchConfig(
+                blocks, config.Threads, warpgroups.Cluster > 1 ? (Dim3)warpgroups.Cluster : null, config.SharedBytes, Programmatic: true);
+        }
+
+        (long rows, long columns) = config.Tiles(shape);
+        return new LaunchConfig(checked((int)(rows * columns)), config.Threads, SharedBytes: config.SharedBytes);
+    }
+
+    /// <summary>A matrix of rows along K, in boxes of a slice of some rows.</summary>
+    private TensorMap MapOf(DevicePointer<byte> matrix, int rows, int pitch, int boxRows)
+        => _device.EncodeTensorMap(
+            new TensorMapSpec(
+                _shape.Element == ElementType.BF16 ? TensorMapType.BFloat16 : TensorMapType.Float16, matrix.Address, [_shape.K, rows],
+                [(long)pitch * _shape.Element.ByteCount()], [WarpgroupGemmConfig.SliceK, boxRows])
+            {
+                Swizzle = TensorMapSwizzle.Span128,
+                // The next slice of a row lies in the same 256 bytes.
+                Promotion = TensorMapPromotion.Bytes256,
+            });
 
     private void Require(string name, DevicePointer<byte> pointer, int alignment)
     {

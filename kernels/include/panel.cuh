@@ -1,9 +1,10 @@
-// Slices of the rows of a matrix on their way to shared memory, and which block gets which tile: what the matrix products share.
+// Slices of the rows of a matrix on their way to shared memory: what the portable matrix products share.
 #pragma once
 
 #include "device.cuh"
 #include "epilogue.cuh"
 #include "memory.cuh"
+#include "tile_order.cuh"
 
 /// Bytes from a slice's beginning to a byte of a row. Chunks of 16 bytes are XORed with the row's number over kSwizzleRows, so that lanes
 /// which go at once find the same chunk of rows kSwizzleRows apart in different banks.
@@ -58,16 +59,3 @@ struct Panel {
         source += kSliceBytes;
     }
 };
-
-struct TileOrigin {
-    u32 row, column;
-};
-
-/// The tile of this block: blocks go through a band of tile rows column by column.
-template <u32 kBlockM, u32 kBlockN>
-DEVICE TileOrigin tile_of_block(u32 m, u32 n, u32 band) {
-    u32 tile_rows = ceil_div(m, kBlockM), tile_columns = ceil_div(n, kBlockN);
-    u32 first_row = blockIdx.x / (band * tile_columns) * band, within = blockIdx.x % (band * tile_columns);
-    u32 rows = min_of(band, tile_rows - first_row);
-    return {(first_row + within % rows) * kBlockM, within / rows * kBlockN};
-}

@@ -11,6 +11,11 @@ DEVICE void barrier_sync(u32 id, u32 threads) {
     PTX(asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(threads) : "memory"), emulator_barrier_sync(id, threads));
 }
 
+/// Comes to such a barrier without waiting for the others.
+DEVICE void barrier_arrive(u32 id, u32 threads) {
+    PTX(asm volatile("bar.arrive %0, %1;" ::"r"(id), "r"(threads) : "memory"), emulator_barrier_arrive(id, threads));
+}
+
 /// The lanes of the warp have come, and see what the others wrote before.
 DEVICE void warp_sync() { PTX(__syncwarp(), emulator_syncwarp(kAllLanes)); }
 

@@ -124,6 +124,6 @@ internal sealed class LayerNormKernel
             Eps = eps,
         };
         int blocks = (_shape.Rows + Config.RowsPerBlock - 1) / Config.RowsPerBlock;
-        _device.Launch(stream, _kernel, new LaunchConfig(blocks, Config.Threads, SharedBytes: Config.SharedBytes), args);
+        _device.Launch(stream, _kernel, new LaunchConfig(blocks, Config.Threads, SharedBytes: Config.SharedBytes, Programmatic: true), args);
     }
 }

@@ -5,8 +5,10 @@
 //             (massive activations) cost no digits.
 // Mapping     THREADS_PER_ROW threads for a row, kept in registers from one read to one write; ROWS_PER_BLOCK rows in a block.
 // Shared      3 floats for each warp, where a row has more than one warp.
+// Dependents  From sm_90 on it begins, and lets the kernel behind it begin, before the one in front has ended.
 // Roofline    bound by memory: reads and writes every row once, COLUMNS * (sizeof(INPUT) + sizeof(OUTPUT)) bytes, about 8 FLOP an element.
 //             Reached: not yet measured on a GPU.
+#include "dependencies.cuh"
 #include "math.cuh"
 #include "memory.cuh"
 #include "reduce.cuh"
@@ -65,6 +67,8 @@ KERNEL(layer_norm, LayerNormArgs) {
     const Input* x = args.x + (static_cast<u64>(image) * args.tokens + token) * kColumns;
     Output* y = args.y + static_cast<u64>(row) * kColumns;
     u32 first_column = threadIdx.x % kThreadsPerRow * kVector;
+    launch_dependents();
+    wait_for_dependencies();
 
     float values[kVectorsPerThread][kVector];
     float sum = 0;

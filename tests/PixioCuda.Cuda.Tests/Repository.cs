@@ -1,6 +1,6 @@
 namespace PixioCuda.Cuda.Tests;
 
-/// <summary>The repository, found from wherever the test program lies.</summary>
+/// <summary>The repository, or the bundle that make bundle makes of it, found from wherever the test program lies.</summary>
 internal static class Repository
 {
     public static string Root { get; } = Find();
@@ -9,10 +9,10 @@ internal static class Repository
     {
         for (DirectoryInfo? folder = new(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
         {
-            if (File.Exists(Path.Combine(folder.FullName, "PixioCuda.sln")))
+            if (Directory.Exists(Path.Combine(folder.FullName, "tests", "data")))
                 return folder.FullName;
         }
 
-        throw new DirectoryNotFoundException($"No PixioCuda.sln above {AppContext.BaseDirectory}: the tests run within the repository.");
+        throw new DirectoryNotFoundException($"No folder tests/data above {AppContext.BaseDirectory}: the tests need the repository's data.");
     }
 }

@@ -28,7 +28,7 @@ public sealed partial class ArgsLayoutTests
         Assert.NotEmpty(fields);
         string probes = string.Concat(fields.Select((field, number) => $"\nextern \"C\" __global__ void offset_{number}(u64* result) "
             + $"{{ *result = (u64)&static_cast<{structName}*>(nullptr)->{field.Path}; }}"));
-        string ptx = compiler.CompilePtx(source with { Text = source.Text + probes }, GpuArchitecture.Sm80).Text;
+        string ptx = compiler.CompilePtx(source with { Text = source.Text + probes }, GpuArchitecture.Sm90A).Text;
         Assert.Equal(Marshal.SizeOf(host), int.Parse(ParameterSize().Match(ptx).Groups[1].Value, CultureInfo.InvariantCulture));
         Assert.Equal(fields, fields.Select((field, number) => (field.Path, OffsetIn(ptx, number))));
     }
@@ -62,8 +62,14 @@ public sealed partial class ArgsLayoutTests
     private static Dictionary<string, IKernelConfig> OneConfigOfEachKernel()
     {
         Dictionary<string, IKernelConfig> kernels = [];
-        foreach (IKernelConfig config in KernelCatalog.ForPresets(DeviceLimits.A100))
-            kernels.TryAdd(config.Source.Entry, config);
+        foreach (DeviceLimits device in new[] { DeviceLimits.A100, DeviceLimits.H200 })
+        {
+            // Long sequences have kernels of their own.
+            foreach (IKernelConfig config in KernelCatalog.ForPresets(device).Concat(
+                KernelCatalog.ForModel(EncoderDimensions.Presets[0], Precision.BF16, 1, 512, 512, device)))
+                kernels.TryAdd(config.Source.Entry, config);
+        }
+
         return kernels;
     }
 

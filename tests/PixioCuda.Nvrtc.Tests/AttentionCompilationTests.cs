@@ -29,14 +29,17 @@ public sealed class AttentionCompilationTests
         });
     }
 
-    [Fact]
-    public void Its_PTX_has_the_instructions_that_it_claims()
+    [Theory]
+    [InlineData("sm_80")]
+    [InlineData("sm_90a")]
+    public void Its_PTX_has_the_instructions_that_it_claims(string name)
     {
         KernelCompiler compiler = RealNvrtc.Require();
-        IKernelConfig[] configs = [.. Configurations(DeviceLimits.A100)];
+        (GpuArchitecture architecture, DeviceLimits device) = Target(name);
+        IKernelConfig[] configs = [.. Configurations(device)];
         Parallel.ForEach(configs, config =>
         {
-            string ptx = compiler.CompilePtx(config.Source, GpuArchitecture.Sm80).Text;
+            string ptx = compiler.CompilePtx(config.Source, architecture).Text;
             foreach (string instruction in config.RequiredInstructions)
                 Assert.True(ptx.Contains(instruction, StringComparison.Ordinal), $"{config.Source.Title} has no {instruction}");
         });

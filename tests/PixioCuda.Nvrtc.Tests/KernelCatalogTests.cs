@@ -24,18 +24,21 @@ public sealed class KernelCatalogTests
         Assert.True(faults.Count == 0, $"{faults.Count} faults in {configs.Length} kernels for {name}:\n{string.Join('\n', faults)}");
     }
 
-    [Fact]
-    public void The_PTX_holds_the_instructions_that_each_kernel_claims()
+    [Theory]
+    [InlineData("sm_80")]
+    [InlineData("sm_90a")]
+    public void The_PTX_holds_the_instructions_that_each_kernel_claims(string name)
     {
         KernelCompiler compiler = RealNvrtc.Require();
+        (GpuArchitecture architecture, DeviceLimits device) = TargetOf(name);
         // What a configuration claims depends on its entry and numbers; one of each combination is enough.
-        IKernelConfig[] configs = [.. KernelCatalog.ForPresets(DeviceLimits.A100)
+        IKernelConfig[] configs = [.. KernelCatalog.ForPresets(device)
             .DistinctBy(config => (config.Source.Entry, string.Join(' ', config.RequiredInstructions)))];
         List<string> faults = [];
         Parallel.ForEach(configs, config =>
         {
             Assert.NotEmpty(config.RequiredInstructions);
-            string ptx = compiler.CompilePtx(config.Source, GpuArchitecture.Sm80).Text;
+            string ptx = compiler.CompilePtx(config.Source, architecture).Text;
             foreach (string instruction in config.RequiredInstructions.Where(instruction => !ptx.Contains(instruction, StringComparison.Ordinal)))
             {
                 lock (faults)

@@ -24,7 +24,8 @@ public class ReadmeTests
         try
         {
             Compile(program, Path.Combine(folder, "app.dll"));
-            foreach (string library in new[] { "PixioCuda.dll", "PixioCuda.Interop.dll", "PixioCuda.Kernels.dll", "StbImageSharp.dll" })
+            foreach (string library in new[] { "PixioCuda.dll", "PixioCuda.Interop.dll", "PixioCuda.Kernels.dll", "StbImageSharp.dll",
+                "Microsoft.Extensions.Logging.Abstractions.dll", "Microsoft.Extensions.DependencyInjection.Abstractions.dll", "System.Numerics.Tensors.dll" })
                 File.Copy(Path.Combine(AppContext.BaseDirectory, library), Path.Combine(folder, library));
             File.WriteAllText(Path.Combine(folder, "app.runtimeconfig.json"),
                 $$"""{"runtimeOptions": {"tfm": "net10.0", "framework": {"name": "Microsoft.NETCore.App", "version": "{{Environment.Version.ToString(3)}}" } } }""");

@@ -62,7 +62,9 @@ internal sealed class BenchCommand
             throw new UsageException("Give --iterations or --seconds, not both.");
 
         string name = _model.Name(parsed, DefaultModel);
+        long begin = Stopwatch.GetTimestamp();
         using PixioModel model = ModelOptions.Load(name, _model.Read(parsed), messages, cancellationToken);
+        double loadSeconds = Stopwatch.GetElapsedTime(begin).TotalSeconds;
         InputShape shape = new((int)(parsed.GetValue(_batch) ?? 1), parsed.GetValue(_size) ?? model.Config.ImageSize);
         // Everything is asked for that leaves the last block, so that nothing of the work counted is left out.
         EncoderPlan plan = model.Plan(shape, new EncoderTaps { LastHiddenState = true });
@@ -76,7 +78,7 @@ internal sealed class BenchCommand
             measured = measured with { PeakGflops = Math.Max(before, PeakGflops(model)!.Value) };
         if (!Vectors.AreFinite(outputs))
             throw new FailedException("The outputs hold numbers that are not finite, so that these times mean nothing.");
-        Print(new BenchReport(name, model, plan, measured), parsed.GetValue(_json));
+        Print(new BenchReport(name, model, plan, loadSeconds, measured), parsed.GetValue(_json));
         return ExitCodes.Ok;
     }
 

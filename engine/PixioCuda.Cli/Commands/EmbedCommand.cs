@@ -1,24 +1,19 @@
 using System.CommandLine;
-using System.Globalization;
-using System.Text;
+using PixioCuda.Cli.Jobs;
 using PixioCuda.Cli.Options;
 using PixioCuda.Cli.Output;
 using PixioCuda.Cli.Pictures;
+using PixioCuda.Weights;
 
 namespace PixioCuda.Cli.Commands;
 
-/// <summary><c>pixio embed</c>: pictures in, one embedding each out.</summary>
+/// <summary><c>pixio embed</c>: pictures in, one embedding each out; a few of them, or a job on millions.</summary>
 internal sealed class EmbedCommand
 {
-    // A batch gains nothing on the CPU (28 pictures of ViT-B on two cores take 7.4 to 8.0 s, one by one as in fours), and what runs alone
-    // is printed sooner.
-    private const int DefaultBatch = 1;
-    private const int LeastReady = 4;
-    private const int ShownValues = 8;
     private const string Safetensors = ".safetensors";
 
     private readonly CommandConsole _console;
-    private readonly PixioCommand _command = new("embed", "Embeds pictures: prints the head of each embedding, or writes them to a file.")
+    private readonly PixioCommand _command = new("embed", "Embeds pictures: prints the head of each embedding, or writes them to files.")
     {
         Examples =
         [
@@ -29,12 +24,17 @@ internal sealed class EmbedCommand
             ("pixio embed *.jpg --model DIR --hidden-states 8,16,24,32 --output photos.safetensors", "with what leaves chosen blocks"),
             ("pixio embed a.jpg --model DIR --embedding dense-2d --resize 512x512 --output dense.npy",
                 "one vector for each patch of a larger picture"),
+            ("pixio embed photos/ --model DIR --output photos.parquet", "a whole folder; pictures that cannot be used are rows with an error"),
+            ("pixio embed 'data-{0000..0999}.tar' --model DIR --format npy --output features", "a job: a file for each tar, resumable"),
+            ("find /data -name '*.jpg' | pixio embed --list - --model DIR --format parquet --output features --shard auto",
+                "a job on a list, one of many workers"),
         ],
     };
 
     private readonly PictureOptions _pictures;
     private readonly ModelOptions _model;
     private readonly RecipeOptions _recipe;
+    private readonly JobOptions _job;
     private readonly Option<string> _embedding = OptionFactory.Choice(
         "--embedding", "What is taken for the embedding.", EmbeddingKinds.NameOf(EmbeddingKind.Pooler), [.. EmbeddingKinds.Names]);
 
@@ -42,32 +42,39 @@ internal sealed class EmbedCommand
         "--normalize", "Scale every vector (of dense-2d every patch's) to length 1.");
     private readonly Option<string?> _output = new("--output", "-o")
     {
-        Description = "Write the embeddings to a file instead: .npy [N, ...], .safetensors, or .jsonl.",
-        HelpName = "FILE",
+        Description = "Write the embeddings to a file instead: .npy [N, ...], .safetensors, .parquet or .jsonl; with --format, into a folder.",
+        HelpName = "FILE|FOLDER",
     };
 
+    private readonly Option<string> _dtype = OptionFactory.Choice("--dtype", "How files store numbers.", "f32", "f32", "f16");
     private readonly Option<int[]> _hiddenStates = OptionFactory.Numbers(
         "--hidden-states",
         "Also write hidden states, un-normed: 0 enters the first block, k leaves block k; into .safetensors only.",
         "8,16,24,32");
 
     private readonly Option<long?> _batch = OptionFactory.WholeNumber(
-        "--batch", $"The most pictures that run together; the results do not depend on it [default: {DefaultBatch}].", 1, 1024);
+        "--batch", "The most pictures that run together; the results do not depend on it [default: 1, of a job on CUDA 32].", 1, 1024);
 
-    private readonly Option<bool> _json = OptionFactory.Flag("--json", "Print one JSON line for each picture, with the whole embedding.");
+    private readonly Option<long?> _decoders = OptionFactory.WholeNumber(
+        "--decode-threads", "Threads that read, decode and resize pictures [default: one on every core].", 1, 1024);
+
+    private readonly Option<bool> _json = OptionFactory.Flag("--json", "Print one JSON line for each picture, or for each part of a job.");
     private readonly Option<bool> _quiet = Messages.QuietOption();
 
     private EmbedCommand(CommandConsole console)
     {
         _console = console;
-        _pictures = new PictureOptions(_command, several: true);
+        _pictures = new PictureOptions(_command, several: true, withList: true);
         _model = new ModelOptions(_command);
         _command.Add(_embedding);
         _command.Add(_normalize);
         _command.Add(_output);
+        _command.Add(_dtype);
         _command.Add(_hiddenStates);
         _recipe = new RecipeOptions(_command, "Resize pictures to this instead, sides multiples of the patch size.");
         _command.Add(_batch);
+        _command.Add(_decoders);
+        _job = new JobOptions(_command);
         _command.Add(_json);
         _command.Add(_quiet);
     }
@@ -81,78 +88,49 @@ internal sealed class EmbedCommand
 
     private int Run(ParseResult parsed, CancellationToken cancellationToken)
     {
-        Messages messages = new(_console, parsed.GetValue(_quiet));
-        string[] names = _pictures.Names(parsed);
+        PictureList list = _pictures.List(parsed, _console);
         string modelName = _model.Name(parsed);
         string? output = parsed.GetValue(_output);
-        string? extension = output is null ? null : OutputFile.CheckPath(output, ".npy", Safetensors, ".jsonl");
+        JobSettings? job = _job.Read(parsed, output);
+        EmbeddingKind kind = EmbeddingKinds.Parse(parsed.GetValue(_embedding)!);
         int[] hiddenStates = parsed.GetValue(_hiddenStates) ?? [];
+        DType dtype = parsed.GetValue(_dtype) == "f16" ? DType.F16 : DType.F32;
+        string? extension = job?.Extension
+            ?? (output is null ? null : OutputFile.CheckPath(output, [.. FeatureFormat.Extensions]));
+        CheckOutput(extension, kind, hiddenStates, dtype);
+
+        EmbedRequest request = new()
+        {
+            Console = _console,
+            Messages = new Messages(_console, parsed.GetValue(_quiet)),
+            List = list,
+            Words = new PictureWords(_pictures.Reader(parsed, _console)),
+            ModelName = modelName,
+            ModelOptions = _recipe.Read(parsed, _model.Read(parsed)),
+            Output = output,
+            DType = dtype,
+            Kind = kind,
+            Taps = EncoderTaps.For(kind) with { HiddenStates = hiddenStates },
+            Normalize = parsed.GetValue(_normalize),
+            Batch = (int?)parsed.GetValue(_batch),
+            DecodeThreads = (int?)parsed.GetValue(_decoders),
+            FailureLimit = job?.FailureLimit ?? _job.FailureLimit(parsed, failFastByDefault: list.IsNamedOneByOne),
+            AsJson = parsed.GetValue(_json),
+        };
+        return job is null
+            ? new EmbedPictures(request).Run(cancellationToken)
+            : new EmbedParts(request, job).Run(cancellationToken);
+    }
+
+    private static void CheckOutput(string? extension, EmbeddingKind kind, int[] hiddenStates, DType dtype)
+    {
         if (hiddenStates.Length > 0 && extension != Safetensors)
             throw new UsageException($"--hidden-states are written to {Safetensors} files only: add --output FILE{Safetensors}.");
-        EmbeddingKind kind = EmbeddingKinds.Parse(parsed.GetValue(_embedding)!);
-        EncoderTaps taps = EncoderTaps.For(kind) with { HiddenStates = hiddenStates };
-        PixioModelOptions options = _recipe.Read(parsed, _model.Read(parsed));
-        int batch = (int)(parsed.GetValue(_batch) ?? DefaultBatch);
-
-        using PicturePipeline pipeline = new(
-            _pictures.Reader(parsed, _console), names, options, Math.Max(2 * batch, LeastReady), cancellationToken);
-        using PixioModel model = pipeline.Beside(stop => ModelOptions.Load(modelName, options, messages, stop));
-        pipeline.Attach(model);
-        RunStamp stamp = new RunStamp(modelName, model)
-            .With("embedding_kind", EmbeddingKinds.NameOf(kind)).With("normalized", parsed.GetValue(_normalize));
-        using IFeatureSink? sink = extension switch
-        {
-            null => null,
-            ".npy" => new NpySink(output!, names, stamp),
-            Safetensors => new SafetensorsSink(output!, names, stamp),
-            _ => new JsonLinesSink(output!, stamp),
-        };
-
-        PictureEncoder encoder = new(model, shape => model.CreateOutputs(shape, taps));
-        foreach ((string picture, IReadOnlyList<FeatureTensor> tensors) in encoder.Encode(pipeline, batch, cancellationToken))
-        {
-            FeatureTensor embedding = Finish(
-                picture, tensors.First(tensor => tensor.Name == EmbeddingKinds.OutputOf(kind)), parsed.GetValue(_normalize));
-            sink?.Add(picture, [embedding, .. tensors.Where(tensor => tensor.Name != EmbeddingKinds.OutputOf(kind))]);
-            Print(picture, embedding, stamp, parsed.GetValue(_json));
-        }
-
-        sink?.Complete();
-        if (output is not null)
-            messages.Note($"wrote {names.Length} {(names.Length == 1 ? "embedding" : "embeddings")} to {output}");
-        return ExitCodes.Ok;
-    }
-
-    private static FeatureTensor Finish(string picture, FeatureTensor embedding, bool normalize)
-    {
-        if (!Vectors.AreFinite(embedding.Values.Span))
-            throw new FailedException(
-                $"The embedding of {picture} holds numbers that are not finite: the weights of this model are damaged.");
-        return embedding with
-        {
-            Name = "embeddings",
-            Values = normalize ? Vectors.Normalized(embedding.Values.Span, embedding.Shape[^1]) : embedding.Values,
-        };
-    }
-
-    private void Print(string picture, FeatureTensor embedding, RunStamp stamp, bool asJson)
-    {
-        if (asJson)
-        {
-            _console.Out.WriteLine(Encoding.UTF8.GetString(JsonLinesSink.Line(stamp, picture, embedding).Span));
-        }
-        else
-        {
-            ReadOnlySpan<float> values = embedding.Values.Span;
-            StringBuilder line = new($"{picture}: [");
-            foreach (float value in values[..Math.Min(ShownValues, values.Length)])
-                line.Append(CultureInfo.InvariantCulture, $"{value:F5}, ");
-            line.Append(values.Length > ShownValues ? "...]" : "]");
-            _console.Out.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                $"{line} {string.Join('x', embedding.Shape)} numbers, L2 norm {Vectors.Norm(values):G6}"));
-        }
-
-        // Whoever reads a pipe sees each picture as soon as it is done.
-        _console.Out.Flush();
+        if (extension == ".parquet" && kind == EmbeddingKind.Dense2d)
+            throw new UsageException("A .parquet file has one vector in each row: write dense-2d to .safetensors, .npy or .jsonl.");
+        if (extension == ".parquet" && dtype == DType.F16)
+            throw new UsageException("A .parquet file stores numbers as f32: leave out --dtype f16, or write .npy or .safetensors.");
+        if (extension is null && dtype == DType.F16)
+            throw new UsageException("--dtype says how files store numbers: add --output FILE.");
     }
 }

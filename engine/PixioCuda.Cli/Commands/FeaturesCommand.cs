@@ -1,8 +1,11 @@
 using System.CommandLine;
 using System.Globalization;
+using System.Runtime.ExceptionServices;
 using PixioCuda.Cli.Options;
 using PixioCuda.Cli.Output;
 using PixioCuda.Cli.Pictures;
+using PixioCuda.Pipeline;
+using PixioCuda.Weights;
 
 namespace PixioCuda.Cli.Commands;
 
@@ -87,21 +90,30 @@ internal sealed class FeaturesCommand
         PixioModelOptions options = _recipe.Read(parsed, _model.Read(parsed));
 
         // One at a time: maps are large, and a stage of several pictures is written as it comes.
-        using PicturePipeline pipeline = new(_pictures.Reader(parsed, _console), pictures, options, capacity: 2, cancellationToken);
-        using PixioModel model = pipeline.Beside(stop => ModelOptions.Load(modelName, options, messages, stop));
-        pipeline.Attach(model);
+        TaskCompletionSource<PixioModel> loading = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        PictureWords words = new(_pictures.Reader(parsed, _console));
+        using PicturePipeline pipeline = PicturePipeline.Start(
+            pictures.Select(words.Entry), loading.Task, options, new PicturePipelineOptions { Taps = new EncoderTaps(), PicturesAhead = 2 },
+            tapsFor: model => new PixioBackbone(model, backboneOptions).Taps, cancellationToken);
+        using LoadedModel loaded = LoadedModel.Beside(
+            pipeline, modelName, options, messages, withHash: true, failFast: true, cancellationToken);
+        using PicturePipeline running = pipeline;
+        PixioModel model = loaded.Model;
         using PixioBackbone backbone = new(model, backboneOptions);
+        loading.SetResult(model);
         RunStamp stamp = new RunStamp(modelName, model)
+            .With("model_sha256", loaded.Hash)
             .With("stages", string.Join(',', backbone.Stages))
             .With("apply_layernorm", backboneOptions.ApplyLayerNorm ?? model.Config.ApplyLayerNorm)
             .With("reshape_hidden_states", backboneOptions.ReshapeHiddenStates ?? model.Config.ReshapeHiddenStates);
-        using SafetensorsSink sink = new(output, pictures, stamp);
-        PictureEncoder encoder = new(model, backbone.CreateOutputs);
+        using SafetensorsSink sink = new(output, new FeatureFormat(stamp, DType.F32, []));
         IReadOnlyList<(string Name, int[] Shape)> written = [];
-        foreach ((string picture, IReadOnlyList<FeatureTensor> tensors) in encoder.Encode(pipeline, batchSize: 1, cancellationToken))
+        foreach (PictureResult result in pipeline.ResultsAsync().ToBlockingEnumerable(cancellationToken))
         {
-            sink.Add(picture, tensors);
-            written = [.. tensors.Select(tensor => (tensor.Name, (int[])[pictures.Length, .. tensor.Shape]))];
+            if (result.Failure is { } failure)
+                ExceptionDispatchInfo.Throw(failure);
+            sink.Add(result.Entry.Id, [.. result.Features.Select(feature => new FeatureTensor(feature.Name, feature.Shape, feature.Values))]);
+            written = [.. result.Features.Select(feature => (feature.Name, (int[])[pictures.Length, .. feature.Shape]))];
         }
 
         sink.Complete();

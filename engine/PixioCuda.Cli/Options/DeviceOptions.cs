@@ -1,4 +1,5 @@
 using System.CommandLine;
+using PixioCuda.Weights;
 
 namespace PixioCuda.Cli.Options;
 
@@ -14,6 +15,7 @@ internal sealed class DeviceOptions
 
     private const string Native = "native";
     private const string CublasLt = "cublaslt";
+    private static readonly Dictionary<string, DType> WeightTypes = new() { ["f32"] = DType.F32, ["bf16"] = DType.BF16 };
 
     private readonly Option<string> _device = new("--device")
     {
@@ -31,6 +33,13 @@ internal sealed class DeviceOptions
     private readonly Option<string> _gemm = OptionFactory.Choice(
         "--gemm", "What multiplies matrices on CUDA: native kernels, whose bits do not depend on the batch, or NVIDIA's cuBLASLt.", Native, Native, CublasLt);
 
+    private readonly Option<string?> _weightsInMemory = new("--weights-in-memory")
+    {
+        Description = "What the CPU keeps weights as: f32, or bf16 for half the memory (bf16 and f16 checkpoints stay as they are, f32 is rounded) "
+            + "[default: f32].",
+        HelpName = string.Join('|', WeightTypes.Keys),
+    };
+
     private readonly Option<long?> _threads = OptionFactory.WholeNumber(
         "--threads", "Threads of the CPU [default: one on every core].", 1, 1024);
 
@@ -39,6 +48,7 @@ internal sealed class DeviceOptions
         command.Add(_device);
         command.Add(_precision);
         command.Add(_gemm);
+        command.Add(_weightsInMemory);
         command.Add(_threads);
     }
 
@@ -51,7 +61,11 @@ internal sealed class DeviceOptions
         Precision = parsed.GetValue(_precision) is string name ? PrecisionOf(name) : null,
         Gemm = parsed.GetValue(_gemm) == CublasLt ? GemmProvider.CublasLt : GemmProvider.Native,
         Threads = Threads(parsed),
+        WeightsInMemory = parsed.GetValue(_weightsInMemory) is string type ? WeightTypeOf(type) : null,
     };
+
+    private static DType WeightTypeOf(string name) => WeightTypes.TryGetValue(name, out DType type)
+        ? type : throw new UsageException($"--weights-in-memory takes one of {string.Join(", ", WeightTypes.Keys)}, not '{name}'.");
 
     private static PixioPrecision PrecisionOf(string name) => Precisions.TryGetValue(name, out PixioPrecision precision)
         ? precision : throw new UsageException($"--precision takes one of {string.Join(", ", Precisions.Keys)}, not '{name}'.");

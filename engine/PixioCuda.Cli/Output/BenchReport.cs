@@ -6,7 +6,7 @@ using PixioCuda.Cli.Commands;
 namespace PixioCuda.Cli.Output;
 
 /// <summary>A measurement in the units that people compare.</summary>
-internal sealed class BenchReport(string name, PixioModel model, EncoderPlan plan, Measurement measured)
+internal sealed class BenchReport(string name, PixioModel model, EncoderPlan plan, double loadSeconds, Measurement measured)
 {
     private readonly double _median = measured.Quantile(0.5);
     private readonly long _peakBytes = PeakBytes();
@@ -23,6 +23,7 @@ internal sealed class BenchReport(string name, PixioModel model, EncoderPlan pla
         ("model", model.Name),
         ("device", model.Device),
         ("input", $"{plan.Shape} (batch x height x width), {RunStamp.NameOf(model.Precision)}"),
+        ("load", Text($"{loadSeconds:F2} s, {model.WeightByteCount:N0} bytes of weights")),
         ("runs", Text($"{measured.Seconds.Count}")),
         ("latency", Text(
             $"{1e3 * _median:F1} ms (10% below {1e3 * measured.Quantile(0.1):F1}, 90% below {1e3 * measured.Quantile(0.9):F1})")),
@@ -45,6 +46,8 @@ internal sealed class BenchReport(string name, PixioModel model, EncoderPlan pla
         json.WriteString("pixio_version", PixioCommandLine.Version);
         json.WritePropertyName("input_shape");
         JsonText.WriteShape(json, [plan.Shape.Batch, model.Config.Channels, plan.Shape.Size.Height, plan.Shape.Size.Width]);
+        json.WriteNumber("load_seconds", loadSeconds);
+        json.WriteNumber("weight_bytes", model.WeightByteCount);
         json.WriteNumber("runs", measured.Seconds.Count);
         json.WriteNumber("median_seconds", _median);
         json.WriteNumber("p10_seconds", measured.Quantile(0.1));

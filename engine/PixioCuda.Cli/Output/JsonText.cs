@@ -47,6 +47,30 @@ internal static class JsonText
         json.WriteEndArray();
     }
 
+    /// <summary>Values as float16 holds them.</summary>
+    public static void WriteHalves(Utf8JsonWriter json, ReadOnlySpan<float> values)
+    {
+        json.WriteStartArray();
+        foreach (float value in values)
+            json.WriteNumberValue((float)(Half)value);
+        json.WriteEndArray();
+    }
+
+    /// <summary>[{"image": ..., "error": ...}, ...].</summary>
+    public static void WriteFailures(Utf8JsonWriter json, IEnumerable<FailedPicture> failures)
+    {
+        json.WriteStartArray();
+        foreach (FailedPicture failure in failures)
+        {
+            json.WriteStartObject();
+            json.WriteString("image", failure.Id);
+            json.WriteString("error", failure.Reason);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+    }
+
     /// <summary>"[1, 768, 16, 16]".</summary>
     public static string Shape(IEnumerable<int> shape) =>
         $"[{string.Join(", ", shape.Select(dimension => dimension.ToString(CultureInfo.InvariantCulture)))}]";

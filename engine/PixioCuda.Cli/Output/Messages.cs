@@ -24,6 +24,16 @@ internal sealed class Messages(CommandConsole console, bool isQuiet)
     public void WarnOfRandomWeights(string name) =>
         Warn($"The weights are random ({name}): the features say nothing about a picture.");
 
+    /// <summary>Says now and then how far something is, until what is returned is disposed of; null where nobody wants to know.</summary>
+    public StatusLine? BeginStatus(Func<string> text)
+    {
+        if (isQuiet)
+            return null;
+        StatusLine status = new(console.Error, console.ErrorIsTerminal, text);
+        _aboveBar = line => status.Above(() => console.Error.WriteLine(line));
+        return status;
+    }
+
     /// <summary>Does something long, with a progress bar where somebody looks; the work is told null where nobody does.</summary>
     public T WithProgress<T>(string description, Func<Action<double>?, T> work) =>
         isQuiet || !console.ErrorIsTerminal

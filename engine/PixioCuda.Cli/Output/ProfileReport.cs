@@ -20,6 +20,8 @@ internal sealed partial class ProfileReport(
             ? (["launch", "grid", "block", "shared bytes", "registers", "MB", "GFLOP", "kernel"], launches.Select(PlanRow))
             : (new[] { "what", "launches", "us", "of run", "GB/s", "TFLOP/s", "of roofline", "kernel" }, TimeRows(profile));
         TextTable.Print(console.Out, head, rows, lastIsText: true);
+        if (profile is null)
+            Waves.Print(console.Out);
     }
 
     public void Write(Utf8JsonWriter json)
@@ -63,6 +65,8 @@ internal sealed partial class ProfileReport(
         }
 
         json.WriteEndArray();
+        if (profile is null)
+            Waves.Write(json);
         json.WriteEndObject();
     }
 
@@ -139,6 +143,8 @@ internal sealed partial class ProfileReport(
                 + Text($"{roofline.Float32Flops / 1e12:F1} in float32: by the {RooflineSource}")));
         return [.. facts];
     }
+
+    private WaveTable Waves => new(launches, model.CudaDevice!);
 
     private static string[] PlanRow(CudaLaunch launch) =>
     [

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using PixioCuda.Weights;
 
 namespace PixioCuda.Cli.Output;
 
@@ -20,6 +21,9 @@ internal sealed class RunStamp
             ("precision", NameOf(model.Precision)),
             ("pixio_version", PixioCommandLine.Version),
         ];
+        // Rounded weights are other weights: who reads the features is to know.
+        if (model.WeightsInMemory is DType type)
+            _texts.Add(("weights_in_memory", type.ToString()));
         _facts = [("random_weights", model.IsRandom)];
     }
 
@@ -54,13 +58,22 @@ internal sealed class RunStamp
             json.WriteBoolean(name, value);
     }
 
-    /// <summary>Everything as the strings of a safetensors header.</summary>
-    public Dictionary<string, string> ToMetadata(IEnumerable<string> images)
+    /// <summary>Everything as strings.</summary>
+    public Dictionary<string, string> ToMetadata()
     {
         Dictionary<string, string> metadata = _texts.ToDictionary(text => text.Name, text => text.Value);
         foreach ((string name, bool value) in _facts)
             metadata.Add(name, value ? "true" : "false");
+        return metadata;
+    }
+
+    /// <summary>Everything as the strings of a safetensors header, with the pictures as JSON.</summary>
+    public Dictionary<string, string> ToMetadata(IEnumerable<string> images, IReadOnlyList<FailedPicture> failures)
+    {
+        Dictionary<string, string> metadata = ToMetadata();
         metadata.Add("images", JsonText.Of(json => JsonText.WriteStrings(json, images)));
+        if (failures.Count > 0)
+            metadata.Add("failures", JsonText.Of(json => JsonText.WriteFailures(json, failures)));
         return metadata;
     }
 }

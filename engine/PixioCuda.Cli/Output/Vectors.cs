@@ -31,6 +31,18 @@ internal static class Vectors
         return result;
     }
 
+    /// <summary>The first finite value that float16 would make infinite, or -1.</summary>
+    public static int IndexBeyondHalf(ReadOnlySpan<float> values)
+    {
+        for (int i = 0; i < values.Length; i++)
+        {
+            if (float.IsFinite(values[i]) && Half.IsInfinity((Half)values[i]))
+                return i;
+        }
+
+        return -1;
+    }
+
     public static bool AreFinite(ReadOnlySpan<float> values)
     {
         foreach (float value in values)

@@ -42,6 +42,7 @@ internal sealed class PictureReader(Func<Stream> openInput, DownloadLimits limit
         }
     }
 
-    private static bool IsAddress(string name) =>
+    /// <summary>Whether a word is the address of a picture.</summary>
+    public static bool IsAddress(string name) =>
         name.StartsWith("http://", StringComparison.OrdinalIgnoreCase) || name.StartsWith("https://", StringComparison.OrdinalIgnoreCase);
 }

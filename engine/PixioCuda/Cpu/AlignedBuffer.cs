@@ -7,6 +7,8 @@ internal sealed unsafe class AlignedBuffer : SafeHandle
 {
     public const int Alignment = 64;
 
+    private static long _liveByteCount;
+
     /// <summary>Allocates; the content is undefined, and pages that are never touched cost nothing.</summary>
     /// <exception cref="PixioException">The memory cannot be had.</exception>
     public AlignedBuffer(long byteCount) : base(0, ownsHandle: true)
@@ -22,9 +24,14 @@ internal sealed unsafe class AlignedBuffer : SafeHandle
             throw new PixioException(
                 $"{byteCount:N0} bytes of memory could not be allocated. Use a smaller batch, picture or model, or a machine with more memory.", exception);
         }
+
+        Interlocked.Add(ref _liveByteCount, byteCount);
     }
 
     public long ByteCount { get; }
+
+    /// <summary>What all buffers of the process hold now: what tests want back at zero.</summary>
+    public static long LiveByteCount => Interlocked.Read(ref _liveByteCount);
 
     public override bool IsInvalid => handle == 0;
 
@@ -37,6 +44,7 @@ internal sealed unsafe class AlignedBuffer : SafeHandle
     protected override bool ReleaseHandle()
     {
         NativeMemory.AlignedFree((void*)handle);
+        Interlocked.Add(ref _liveByteCount, -ByteCount);
         return true;
     }
 }

@@ -140,15 +140,22 @@ internal sealed unsafe class AttentionStep<TKernel> : CpuStep
 
         private static void MeanKey(AttentionShape shape, float* keys, int stride, float* mean)
         {
-            new Span<float>(mean, shape.HeadSize).Clear();
-            for (int token = 0; token < shape.Tokens; token++, keys += stride)
+            int k = 0;
+            for (; k <= shape.HeadSize - Vector<float>.Count; k += Vector<float>.Count)
             {
-                for (int k = 0; k < shape.HeadSize; k++)
-                    mean[k] += keys[k];
+                Vector<float> sum = Vector<float>.Zero;
+                for (float* key = keys + k, end = key + ((long)shape.Tokens * stride); key < end; key += stride)
+                    sum += Vector.Load(key);
+                (sum / new Vector<float>(shape.Tokens)).Store(mean + k);
             }
 
-            for (int k = 0; k < shape.HeadSize; k++)
-                mean[k] /= shape.Tokens;
+            for (; k < shape.HeadSize; k++)
+            {
+                float sum = 0;
+                for (float* key = keys + k, end = key + ((long)shape.Tokens * stride); key < end; key += stride)
+                    sum += *key;
+                mean[k] = sum / shape.Tokens;
+            }
         }
 
         /// <summary>Packs the keys less their mean. That takes the same amount from all scores of a query, which the softmax does not see;
@@ -182,12 +189,18 @@ internal sealed unsafe class AttentionStep<TKernel> : CpuStep
             {
                 int count = Math.Min(panelColumns, shape.HeadSize - column);
                 for (int token = 0; token < shape.Tokens; token++, packed += panelColumns)
-                {
-                    Span<float> row = new(packed, panelColumns);
-                    new ReadOnlySpan<float>(values + ((long)token * stride) + column, count).CopyTo(row);
-                    row[count..].Clear();
-                }
+                    CopyPadded(values + ((long)token * stride) + column, count, packed, panelColumns);
             }
+        }
+
+        /// <summary>Copies a row and fills it up with zeros.</summary>
+        private static void CopyPadded(float* from, int count, float* to, int paddedCount)
+        {
+            int index = 0;
+            for (; index <= count - Vector<float>.Count; index += Vector<float>.Count)
+                Vector.Load(from + index).Store(to + index);
+            for (; index < paddedCount; index++)
+                to[index] = index < count ? from[index] : 0;
         }
     }
 
@@ -211,7 +224,7 @@ internal sealed unsafe class AttentionStep<TKernel> : CpuStep
             {
                 int rows = Math.Min(TKernel.Rows, endRow - row);
                 LoadQueries(picture, head, row, rows, queries);
-                Scores(queries, step.PackedKeys(slot), tile, scores);
+                Scores(queries, step.PackedKeys(slot), scores);
                 for (int index = 0; index < rows; index++)
                     sums[index] = Softmax(scores + (index * KChunk.Length));
                 if (step._probabilityIndex[head] >= 0)
@@ -232,20 +245,19 @@ internal sealed unsafe class AttentionStep<TKernel> : CpuStep
         }
 
         /// <summary>scores [key chunk, tile rows, 256] = queries * keys^T, not yet scaled.</summary>
-        private void Scores(float* queries, float* keys, float* tile, float* scores)
+        private void Scores(float* queries, float* keys, float* scores)
         {
             for (int key = 0; key < _shape.Tokens; key += TKernel.Columns)
             {
+                // A panel of keys never crosses a chunk of scores: 256 is a multiple of its width.
+                float* to = scores + Offset(key / KChunk.Length) + (key % KChunk.Length);
                 for (int chunk = 0; chunk < _shape.HeadChunks; chunk++)
                 {
                     int depth = KChunk.LengthOf(chunk, _shape.HeadSize);
-                    TKernel.Multiply(queries + ((long)chunk * TKernel.Rows * KChunk.Length), keys, depth, tile, accumulate: chunk > 0);
+                    float* query = queries + ((long)chunk * TKernel.Rows * KChunk.Length);
+                    TKernel.Multiply(query, keys, depth, to, KChunk.Length, accumulate: chunk > 0, next: query);
                     keys += depth * TKernel.Columns;
                 }
-
-                float* to = scores + ((long)(key / KChunk.Length) * TKernel.Rows * KChunk.Length) + (key % KChunk.Length);
-                for (int row = 0; row < TKernel.Rows; row++)
-                    new ReadOnlySpan<float>(tile + (row * TKernel.Columns), TKernel.Columns).CopyTo(new Span<float>(to + (row * KChunk.Length), TKernel.Columns));
             }
         }
 
@@ -266,29 +278,27 @@ internal sealed unsafe class AttentionStep<TKernel> : CpuStep
 
         private static float Maximum(float* values, int count)
         {
+            // A NaN may be left out here: the exponentials bring it into the sum, and from there into the whole row.
             int index = 0;
+            Vector<float> lanes = new(float.NegativeInfinity);
+            for (; index <= count - Vector<float>.Count; index += Vector<float>.Count)
+                lanes = Vector.MaxNative(lanes, Vector.Load(values + index));
             float maximum = float.NegativeInfinity;
-            if (count >= Vector<float>.Count)
-            {
-                Vector<float> lanes = Vector.Load(values);
-                for (index = Vector<float>.Count; index <= count - Vector<float>.Count; index += Vector<float>.Count)
-                    lanes = Vector.Max(lanes, Vector.Load(values + index));
-                for (int lane = 0; lane < Vector<float>.Count; lane++)
-                    maximum = MathF.Max(maximum, lanes[lane]);
-            }
-
+            for (int lane = 0; lane < Vector<float>.Count; lane++)
+                maximum = lanes[lane] > maximum ? lanes[lane] : maximum;
             for (; index < count; index++)
-                maximum = MathF.Max(maximum, values[index]);
+                maximum = values[index] > maximum ? values[index] : maximum;
             return maximum;
         }
 
         private float Exponentiate(float* values, int count, float maximum)
         {
-            Vector<float> maxima = new(maximum), scale = new(step._scale), sum = Vector<float>.Zero;
+            // Rounding maximum * scale moves all exponents of the row alike, which the division by their sum undoes.
+            Vector<float> offset = new(-maximum * step._scale), scale = new(step._scale), sum = Vector<float>.Zero;
             int index = 0;
             for (; index <= count - Vector<float>.Count; index += Vector<float>.Count)
             {
-                Vector<float> exponential = VectorMath.ExpOfNegative((Vector.Load(values + index) - maxima) * scale);
+                Vector<float> exponential = VectorMath.ExpOfNegative(Vector.FusedMultiplyAdd(Vector.Load(values + index), scale, offset));
                 exponential.Store(values + index);
                 sum += exponential;
             }
@@ -296,7 +306,7 @@ internal sealed unsafe class AttentionStep<TKernel> : CpuStep
             float total = Vector.Sum(sum);
             for (; index < count; index++)
             {
-                values[index] = VectorMath.ExpOfNegative(new Vector<float>((values[index] - maximum) * step._scale))[0];
+                values[index] = VectorMath.ExpOfNegative(Vector.FusedMultiplyAdd(new Vector<float>(values[index]), scale, offset))[0];
                 total += values[index];
             }
 
@@ -322,18 +332,18 @@ internal sealed unsafe class AttentionStep<TKernel> : CpuStep
                 for (int chunk = 0; chunk < _shape.KeyChunks; chunk++)
                 {
                     int depth = KChunk.LengthOf(chunk, _shape.Tokens);
-                    TKernel.Multiply(scores + Offset(chunk), values, depth, tile, accumulate: chunk > 0);
+                    TKernel.Multiply(scores + Offset(chunk), values, depth, tile, TKernel.Columns, accumulate: chunk > 0, next: tile);
                     values += depth * TKernel.Columns;
                 }
 
                 int columns = Math.Min(TKernel.Columns, _shape.HeadSize - column);
                 for (int index = 0; index < rows; index++)
                 {
-                    Span<float> context = new(tile + (index * TKernel.Columns), columns);
-                    float scale = 1 / sums[index];
-                    for (int lane = 0; lane < columns; lane++)
-                        context[lane] *= scale;
-                    step._outputView.Write((picture * _shape.QueryTokens) + row + index, (head * _shape.HeadSize) + column, context);
+                    float* context = tile + (index * TKernel.Columns);
+                    Vector<float> scale = new(1 / sums[index]);
+                    for (int lane = 0; lane < TKernel.Columns; lane += Vector<float>.Count)
+                        (Vector.Load(context + lane) * scale).Store(context + lane);
+                    step._outputView.Write((picture * _shape.QueryTokens) + row + index, (head * _shape.HeadSize) + column, new ReadOnlySpan<float>(context, columns));
                 }
             }
         }

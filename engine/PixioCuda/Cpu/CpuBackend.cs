@@ -24,7 +24,7 @@ internal sealed unsafe class CpuBackend : IEncoderBackend
         _byteValues = scale.ToTable();
     }
 
-    public string Description => $"cpu ({_target})";
+    public string Description => _weights.HoldsHalfPrecision ? $"cpu ({_target}, weights in half precision)" : $"cpu ({_target})";
 
     /// <summary>The threads that share the work, the calling one included.</summary>
     public int ThreadCount => _target.ThreadCount;
@@ -33,13 +33,14 @@ internal sealed unsafe class CpuBackend : IEncoderBackend
 
     /// <summary>Loads a model's weights onto the CPU.</summary>
     public static CpuBackend Load(
-        EncoderWeights weights, PixioConfig config, PixelScale scale, CpuTarget target, IProgress<LoadProgress>? progress,
+        EncoderWeights weights, PixioConfig config, PixelScale scale, DType weightsInMemory, CpuTarget target, IProgress<LoadProgress>? progress,
         CancellationToken cancellationToken)
     {
         WorkerPool pool = new(target.ThreadCount);
         try
         {
-            return new CpuBackend(target, pool, CpuWeights.Load(weights, config, target, pool, progress, cancellationToken), scale);
+            return new CpuBackend(
+                target, pool, CpuWeights.Load(weights, config, weightsInMemory, target, pool, progress, cancellationToken), scale);
         }
         catch
         {

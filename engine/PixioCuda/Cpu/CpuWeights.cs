@@ -1,3 +1,4 @@
+using System.Globalization;
 using PixioCuda.Graph;
 using PixioCuda.Weights;
 
@@ -11,6 +12,9 @@ internal sealed class CpuWeights : IDisposable
 
     private CpuWeights() { }
 
+    /// <summary>Whether matrices are kept in two bytes an element.</summary>
+    public bool HoldsHalfPrecision => _matrices.Values.Any(matrix => matrix.Type != DType.F32);
+
     /// <summary>The bytes of native memory that the weights take.</summary>
     public long ByteCount { get; private set; }
 
@@ -20,16 +24,24 @@ internal sealed class CpuWeights : IDisposable
     /// <summary>A weight that is added or scaled with, filled up with zeros to whole panels.</summary>
     public AlignedBuffer Vector(WeightKey key) => _vectors[key];
 
-    /// <summary>Reads all weights, several threads at a time; beyond the weights themselves each thread keeps one panel in memory.</summary>
+    /// <summary>Reads all weights, several threads at a time; beyond the weights themselves each thread keeps one panel or two in memory.</summary>
+    /// <param name="source">The checkpoint.</param>
+    /// <param name="config">The encoder.</param>
+    /// <param name="inMemory">What matrices are kept as: <see cref="DType.F32"/>; or <see cref="DType.BF16"/> for two bytes an element, where BF16
+    /// and F16 stay as they are stored, bit for bit, and F32 is rounded to nearest BF16. Vectors are always float32.</param>
+    /// <param name="target">Chooses the panels.</param>
+    /// <param name="pool">Reads and packs.</param>
+    /// <param name="progress">Told about every 16 MB.</param>
+    /// <param name="cancellationToken">Stops the loading.</param>
     /// <exception cref="ModelFormatException">The checkpoint cannot be read to its end.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public static CpuWeights Load(
-        EncoderWeights source, PixioConfig config, CpuTarget target, WorkerPool pool, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
+        EncoderWeights source, PixioConfig config, DType inMemory, CpuTarget target, WorkerPool pool, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
     {
         CpuWeights weights = new();
         try
         {
-            weights.Allocate(config, target);
+            weights.Allocate(source, config, inMemory, target);
             foreach ((WeightKey key, AlignedBuffer vector) in weights._vectors)
                 FillVector(source, key, vector);
             PackWork work = new(source, weights, target.ThreadCount, progress, cancellationToken);
@@ -60,7 +72,16 @@ internal sealed class CpuWeights : IDisposable
             vector.Dispose();
     }
 
-    private void Allocate(PixioConfig config, CpuTarget target)
+    private static DType TypeInMemory(IReadOnlyList<TensorInfo> parts, DType inMemory)
+    {
+        bool hasHalf = parts.Any(part => part.DType == DType.F16);
+        if (inMemory == DType.F32 || !hasHalf)
+            return inMemory;
+        // Neither type holds the values of the other: where both are stacked in one matrix, only float32 loses nothing.
+        return parts.All(part => part.DType == DType.F16) ? DType.F16 : DType.F32;
+    }
+
+    private void Allocate(EncoderWeights source, PixioConfig config, DType inMemory, CpuTarget target)
     {
         int d = config.HiddenSize, m = config.MlpSize;
         AddMatrix(WeightRole.PatchWeight, -1, d, config.PatchElements);
@@ -89,8 +110,9 @@ internal sealed class CpuWeights : IDisposable
 
         void AddMatrix(WeightRole role, int layer, int rows, int depth)
         {
-            PackedMatrix matrix = new(rows, depth, target);
-            _matrices.Add(new WeightKey(role, layer), matrix);
+            WeightKey key = new(role, layer);
+            PackedMatrix matrix = new(rows, depth, target, TypeInMemory(source.Parts(key), inMemory));
+            _matrices.Add(key, matrix);
             ByteCount += matrix.ByteCount;
         }
 
@@ -120,6 +142,7 @@ internal sealed class CpuWeights : IDisposable
         private readonly CancellationToken _cancellationToken;
         private readonly List<(PackedMatrix Matrix, IReadOnlyList<TensorInfo> Parts, int FirstTask)> _matrices = [];
         private readonly float[][] _rows;
+        private readonly float[][] _transposed;
         private readonly long _totalByteCount;
         private long _loadedByteCount;
 
@@ -130,15 +153,18 @@ internal sealed class CpuWeights : IDisposable
             _cancellationToken = cancellationToken;
             _totalByteCount = weights.ByteCount;
             _loadedByteCount = weights._vectors.Values.Sum(vector => vector.ByteCount);
-            int longest = 0;
+            int longest = 0, longestHalf = 0;
             foreach ((WeightKey key, PackedMatrix matrix) in weights._matrices)
             {
                 _matrices.Add((matrix, source.Parts(key), TaskCount));
                 TaskCount += matrix.PanelCount;
                 longest = Math.Max(longest, checked(matrix.PanelColumns * matrix.Depth));
+                if (matrix.Type != DType.F32)
+                    longestHalf = longest;
             }
 
             _rows = [.. Enumerable.Range(0, threadCount).Select(_ => new float[longest])];
+            _transposed = [.. Enumerable.Range(0, threadCount).Select(_ => new float[longestHalf])];
         }
 
         public int TaskCount { get; }
@@ -152,13 +178,26 @@ internal sealed class CpuWeights : IDisposable
             (int first, int count) = matrix.PanelRows(panel);
             Span<float> rows = _rows[worker].AsSpan(0, count * matrix.Depth);
             _source.ReadRows(parts, first, matrix.Depth, rows);
-            matrix.PackPanel(panel, rows);
+            if (matrix.Type == DType.BF16)
+                RequireRange(parts, rows);
+            matrix.PackPanel(panel, rows, _transposed[worker]);
 
             long panelByteCount = matrix.ByteCount / matrix.PanelCount;
             long loaded = Interlocked.Add(ref _loadedByteCount, panelByteCount);
             // Every 16 MB is often enough for a progress bar.
             if (_progress is not null && (loaded >> 24 != (loaded - panelByteCount) >> 24 || loaded == _totalByteCount))
                 _progress.Report(new LoadProgress(loaded, _totalByteCount));
+        }
+
+        private void RequireRange(IReadOnlyList<TensorInfo> parts, ReadOnlySpan<float> values)
+        {
+            int index = TensorConversion.FindOverflow(DType.BF16, values);
+            if (index < 0)
+                return;
+            string value = values[index].ToString(CultureInfo.InvariantCulture);
+            throw new ModelFormatException(
+                $"The tensor {MessageText.Quote(parts[0].Name)} of '{_source.Source.Description}' holds {value}, which BF16 cannot hold: it would become "
+                + "infinite. Keep the weights in memory as F32.");
         }
     }
 }

@@ -15,9 +15,12 @@ internal unsafe interface IMicroKernel
     /// <param name="a">[Rows, depth], rows <see cref="KChunk.Length"/> elements apart.</param>
     /// <param name="b">[depth, Columns], dense.</param>
     /// <param name="depth">k, at most <see cref="KChunk.Length"/>.</param>
-    /// <param name="tile">[Rows, Columns], dense.</param>
+    /// <param name="tile">[Rows, Columns], rows a stride apart.</param>
+    /// <param name="stride">In elements.</param>
     /// <param name="accumulate">Whether the product is added to what the tile holds.</param>
-    static abstract void Multiply(float* a, float* b, int depth, float* tile, bool accumulate);
+    /// <param name="next">What is likely to be multiplied after a, in the same layout: it is fetched into the first-level cache meanwhile. Any
+    /// address will do, since nothing is read from it.</param>
+    static abstract void Multiply(float* a, float* b, int depth, float* tile, nint stride, bool accumulate, float* next);
 }
 
 /// <summary>The cut along K. A sum over all of K in one float32 accumulator loses accuracy (1.2e-6 at K = 5120 against 2.9e-7 in

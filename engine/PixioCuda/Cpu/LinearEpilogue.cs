@@ -1,10 +1,13 @@
 using System.Numerics;
+using System.Runtime.Intrinsics.X86;
 
 namespace PixioCuda.Cpu;
 
 /// <summary>output = residual + gelu(product + bias), each part where there is one.</summary>
 internal readonly unsafe struct LinearEpilogue(float* bias, bool gelu, MatrixView residual, MatrixView output, int panelColumns) : IEpilogue
 {
+    private const int LineLength = AlignedBuffer.Alignment / sizeof(float);
+
     // bias [n rounded up to whole panels], or null.
     private readonly float* _bias = bias;
     private readonly bool _gelu = gelu;
@@ -12,44 +15,61 @@ internal readonly unsafe struct LinearEpilogue(float* bias, bool gelu, MatrixVie
     private readonly MatrixView _output = output;
     private readonly int _panelColumns = panelColumns;
 
+    public void Prefetch(int row, int rows, int column)
+    {
+        if (!Sse.IsSupported)
+            return;
+        for (int index = 0; index < rows; index++)
+        {
+            float* to = _output.At(row + index, column);
+            float* residual = _residual.Data == null ? to : _residual.At(row + index, column);
+            for (int lane = 0; lane < _panelColumns; lane += LineLength)
+            {
+                Sse.Prefetch0(to + lane);
+                Sse.Prefetch0(residual + lane);
+            }
+        }
+    }
+
     public void Store(float* tile, int row, int rows, int column, int columns)
     {
         for (int index = 0; index < rows; index++, tile += _panelColumns)
         {
-            for (int lane = 0; lane < _panelColumns; lane += Vector<float>.Count)
-            {
-                Vector<float> value = Vector.Load(tile + lane);
-                if (_bias != null)
-                    value += Vector.Load(_bias + column + lane);
-                if (_gelu)
-                    value = VectorMath.Gelu(value);
-                value.Store(tile + lane);
-            }
-
             // A panel never crosses a chunk of the output: 256 is a multiple of its width.
             float* to = _output.At(row + index, column);
-            if (_residual.Data == null)
-                Copy(tile, to, columns);
+            float* residual = _residual.Data == null ? null : _residual.At(row + index, column);
+            if (columns == _panelColumns)
+                StoreRow(tile, column, residual, to);
             else
-                Add(tile, _residual.At(row + index, column), to, columns);
+                StorePartOfRow(tile, column, residual, to, columns);
         }
     }
 
-    private static void Copy(float* from, float* to, int count)
+    private void StoreRow(float* tile, int column, float* residual, float* to)
     {
-        int index = 0;
-        for (; index <= count - Vector<float>.Count; index += Vector<float>.Count)
-            Vector.Load(from + index).Store(to + index);
-        for (; index < count; index++)
-            to[index] = from[index];
+        for (int lane = 0; lane < _panelColumns; lane += Vector<float>.Count)
+        {
+            Vector<float> value = Finish(tile + lane, column + lane);
+            if (residual != null)
+                value += Vector.Load(residual + lane);
+            value.Store(to + lane);
+        }
     }
 
-    private static void Add(float* from, float* residual, float* to, int count)
+    /// <summary>A row of the last panel, which is wider than what is left of the output.</summary>
+    private void StorePartOfRow(float* tile, int column, float* residual, float* to, int columns)
     {
-        int index = 0;
-        for (; index <= count - Vector<float>.Count; index += Vector<float>.Count)
-            (Vector.Load(from + index) + Vector.Load(residual + index)).Store(to + index);
-        for (; index < count; index++)
-            to[index] = from[index] + residual[index];
+        for (int lane = 0; lane < _panelColumns; lane += Vector<float>.Count)
+            Finish(tile + lane, column + lane).Store(tile + lane);
+        for (int lane = 0; lane < columns; lane++)
+            to[lane] = residual == null ? tile[lane] : tile[lane] + residual[lane];
+    }
+
+    private Vector<float> Finish(float* tile, int column)
+    {
+        Vector<float> value = Vector.Load(tile);
+        if (_bias != null)
+            value += Vector.Load(_bias + column);
+        return _gelu ? VectorMath.Gelu(value) : value;
     }
 }

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace PixioCuda.Cpu;
 
@@ -12,7 +13,7 @@ internal readonly unsafe struct MicroKernel256 : IMicroKernel
 
     // Written out row by row: the accumulators must be locals for the compiler to keep them in registers.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Multiply(float* a, float* b, int depth, float* tile, bool accumulate)
+    public static void Multiply(float* a, float* b, int depth, float* tile, nint stride, bool accumulate, float* next)
     {
         Vector256<float> c0a = Vector256<float>.Zero, c0b = Vector256<float>.Zero;
         Vector256<float> c1a = Vector256<float>.Zero, c1b = Vector256<float>.Zero;
@@ -43,35 +44,39 @@ internal readonly unsafe struct MicroKernel256 : IMicroKernel
             c5a = Vector256.FusedMultiplyAdd(x, b0, c5a);
             c5b = Vector256.FusedMultiplyAdd(x, b1, c5b);
             b += 2 * Vector256<float>.Count;
+            // As many bytes as this step has read of A: over the whole depth, the next tile.
+            if (Sse.IsSupported)
+                Sse.Prefetch0(next);
+            next += Rows;
         }
 
         if (accumulate)
         {
             c0a += Vector256.Load(tile);
             c0b += Vector256.Load(tile + Vector256<float>.Count);
-            c1a += Vector256.Load(tile + (2 * Vector256<float>.Count));
-            c1b += Vector256.Load(tile + (3 * Vector256<float>.Count));
-            c2a += Vector256.Load(tile + (4 * Vector256<float>.Count));
-            c2b += Vector256.Load(tile + (5 * Vector256<float>.Count));
-            c3a += Vector256.Load(tile + (6 * Vector256<float>.Count));
-            c3b += Vector256.Load(tile + (7 * Vector256<float>.Count));
-            c4a += Vector256.Load(tile + (8 * Vector256<float>.Count));
-            c4b += Vector256.Load(tile + (9 * Vector256<float>.Count));
-            c5a += Vector256.Load(tile + (10 * Vector256<float>.Count));
-            c5b += Vector256.Load(tile + (11 * Vector256<float>.Count));
+            c1a += Vector256.Load(tile + stride);
+            c1b += Vector256.Load(tile + stride + Vector256<float>.Count);
+            c2a += Vector256.Load(tile + (2 * stride));
+            c2b += Vector256.Load(tile + (2 * stride) + Vector256<float>.Count);
+            c3a += Vector256.Load(tile + (3 * stride));
+            c3b += Vector256.Load(tile + (3 * stride) + Vector256<float>.Count);
+            c4a += Vector256.Load(tile + (4 * stride));
+            c4b += Vector256.Load(tile + (4 * stride) + Vector256<float>.Count);
+            c5a += Vector256.Load(tile + (5 * stride));
+            c5b += Vector256.Load(tile + (5 * stride) + Vector256<float>.Count);
         }
 
         c0a.Store(tile);
         c0b.Store(tile + Vector256<float>.Count);
-        c1a.Store(tile + (2 * Vector256<float>.Count));
-        c1b.Store(tile + (3 * Vector256<float>.Count));
-        c2a.Store(tile + (4 * Vector256<float>.Count));
-        c2b.Store(tile + (5 * Vector256<float>.Count));
-        c3a.Store(tile + (6 * Vector256<float>.Count));
-        c3b.Store(tile + (7 * Vector256<float>.Count));
-        c4a.Store(tile + (8 * Vector256<float>.Count));
-        c4b.Store(tile + (9 * Vector256<float>.Count));
-        c5a.Store(tile + (10 * Vector256<float>.Count));
-        c5b.Store(tile + (11 * Vector256<float>.Count));
+        c1a.Store(tile + stride);
+        c1b.Store(tile + stride + Vector256<float>.Count);
+        c2a.Store(tile + (2 * stride));
+        c2b.Store(tile + (2 * stride) + Vector256<float>.Count);
+        c3a.Store(tile + (3 * stride));
+        c3b.Store(tile + (3 * stride) + Vector256<float>.Count);
+        c4a.Store(tile + (4 * stride));
+        c4b.Store(tile + (4 * stride) + Vector256<float>.Count);
+        c5a.Store(tile + (5 * stride));
+        c5b.Store(tile + (5 * stride) + Vector256<float>.Count);
     }
 }

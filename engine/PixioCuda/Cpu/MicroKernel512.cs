@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace PixioCuda.Cpu;
 
@@ -12,7 +13,7 @@ internal readonly unsafe struct MicroKernel512 : IMicroKernel
 
     // Written out row by row: the accumulators must be locals for the compiler to keep them in registers.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Multiply(float* a, float* b, int depth, float* tile, bool accumulate)
+    public static void Multiply(float* a, float* b, int depth, float* tile, nint stride, bool accumulate, float* next)
     {
         Vector512<float> c0a = Vector512<float>.Zero, c0b = Vector512<float>.Zero;
         Vector512<float> c1a = Vector512<float>.Zero, c1b = Vector512<float>.Zero;
@@ -67,59 +68,63 @@ internal readonly unsafe struct MicroKernel512 : IMicroKernel
             c11a = Vector512.FusedMultiplyAdd(x, b0, c11a);
             c11b = Vector512.FusedMultiplyAdd(x, b1, c11b);
             b += 2 * Vector512<float>.Count;
+            // As many bytes as this step has read of A: over the whole depth, the next tile.
+            if (Sse.IsSupported)
+                Sse.Prefetch0(next);
+            next += Rows;
         }
 
         if (accumulate)
         {
             c0a += Vector512.Load(tile);
             c0b += Vector512.Load(tile + Vector512<float>.Count);
-            c1a += Vector512.Load(tile + (2 * Vector512<float>.Count));
-            c1b += Vector512.Load(tile + (3 * Vector512<float>.Count));
-            c2a += Vector512.Load(tile + (4 * Vector512<float>.Count));
-            c2b += Vector512.Load(tile + (5 * Vector512<float>.Count));
-            c3a += Vector512.Load(tile + (6 * Vector512<float>.Count));
-            c3b += Vector512.Load(tile + (7 * Vector512<float>.Count));
-            c4a += Vector512.Load(tile + (8 * Vector512<float>.Count));
-            c4b += Vector512.Load(tile + (9 * Vector512<float>.Count));
-            c5a += Vector512.Load(tile + (10 * Vector512<float>.Count));
-            c5b += Vector512.Load(tile + (11 * Vector512<float>.Count));
-            c6a += Vector512.Load(tile + (12 * Vector512<float>.Count));
-            c6b += Vector512.Load(tile + (13 * Vector512<float>.Count));
-            c7a += Vector512.Load(tile + (14 * Vector512<float>.Count));
-            c7b += Vector512.Load(tile + (15 * Vector512<float>.Count));
-            c8a += Vector512.Load(tile + (16 * Vector512<float>.Count));
-            c8b += Vector512.Load(tile + (17 * Vector512<float>.Count));
-            c9a += Vector512.Load(tile + (18 * Vector512<float>.Count));
-            c9b += Vector512.Load(tile + (19 * Vector512<float>.Count));
-            c10a += Vector512.Load(tile + (20 * Vector512<float>.Count));
-            c10b += Vector512.Load(tile + (21 * Vector512<float>.Count));
-            c11a += Vector512.Load(tile + (22 * Vector512<float>.Count));
-            c11b += Vector512.Load(tile + (23 * Vector512<float>.Count));
+            c1a += Vector512.Load(tile + stride);
+            c1b += Vector512.Load(tile + stride + Vector512<float>.Count);
+            c2a += Vector512.Load(tile + (2 * stride));
+            c2b += Vector512.Load(tile + (2 * stride) + Vector512<float>.Count);
+            c3a += Vector512.Load(tile + (3 * stride));
+            c3b += Vector512.Load(tile + (3 * stride) + Vector512<float>.Count);
+            c4a += Vector512.Load(tile + (4 * stride));
+            c4b += Vector512.Load(tile + (4 * stride) + Vector512<float>.Count);
+            c5a += Vector512.Load(tile + (5 * stride));
+            c5b += Vector512.Load(tile + (5 * stride) + Vector512<float>.Count);
+            c6a += Vector512.Load(tile + (6 * stride));
+            c6b += Vector512.Load(tile + (6 * stride) + Vector512<float>.Count);
+            c7a += Vector512.Load(tile + (7 * stride));
+            c7b += Vector512.Load(tile + (7 * stride) + Vector512<float>.Count);
+            c8a += Vector512.Load(tile + (8 * stride));
+            c8b += Vector512.Load(tile + (8 * stride) + Vector512<float>.Count);
+            c9a += Vector512.Load(tile + (9 * stride));
+            c9b += Vector512.Load(tile + (9 * stride) + Vector512<float>.Count);
+            c10a += Vector512.Load(tile + (10 * stride));
+            c10b += Vector512.Load(tile + (10 * stride) + Vector512<float>.Count);
+            c11a += Vector512.Load(tile + (11 * stride));
+            c11b += Vector512.Load(tile + (11 * stride) + Vector512<float>.Count);
         }
 
         c0a.Store(tile);
         c0b.Store(tile + Vector512<float>.Count);
-        c1a.Store(tile + (2 * Vector512<float>.Count));
-        c1b.Store(tile + (3 * Vector512<float>.Count));
-        c2a.Store(tile + (4 * Vector512<float>.Count));
-        c2b.Store(tile + (5 * Vector512<float>.Count));
-        c3a.Store(tile + (6 * Vector512<float>.Count));
-        c3b.Store(tile + (7 * Vector512<float>.Count));
-        c4a.Store(tile + (8 * Vector512<float>.Count));
-        c4b.Store(tile + (9 * Vector512<float>.Count));
-        c5a.Store(tile + (10 * Vector512<float>.Count));
-        c5b.Store(tile + (11 * Vector512<float>.Count));
-        c6a.Store(tile + (12 * Vector512<float>.Count));
-        c6b.Store(tile + (13 * Vector512<float>.Count));
-        c7a.Store(tile + (14 * Vector512<float>.Count));
-        c7b.Store(tile + (15 * Vector512<float>.Count));
-        c8a.Store(tile + (16 * Vector512<float>.Count));
-        c8b.Store(tile + (17 * Vector512<float>.Count));
-        c9a.Store(tile + (18 * Vector512<float>.Count));
-        c9b.Store(tile + (19 * Vector512<float>.Count));
-        c10a.Store(tile + (20 * Vector512<float>.Count));
-        c10b.Store(tile + (21 * Vector512<float>.Count));
-        c11a.Store(tile + (22 * Vector512<float>.Count));
-        c11b.Store(tile + (23 * Vector512<float>.Count));
+        c1a.Store(tile + stride);
+        c1b.Store(tile + stride + Vector512<float>.Count);
+        c2a.Store(tile + (2 * stride));
+        c2b.Store(tile + (2 * stride) + Vector512<float>.Count);
+        c3a.Store(tile + (3 * stride));
+        c3b.Store(tile + (3 * stride) + Vector512<float>.Count);
+        c4a.Store(tile + (4 * stride));
+        c4b.Store(tile + (4 * stride) + Vector512<float>.Count);
+        c5a.Store(tile + (5 * stride));
+        c5b.Store(tile + (5 * stride) + Vector512<float>.Count);
+        c6a.Store(tile + (6 * stride));
+        c6b.Store(tile + (6 * stride) + Vector512<float>.Count);
+        c7a.Store(tile + (7 * stride));
+        c7b.Store(tile + (7 * stride) + Vector512<float>.Count);
+        c8a.Store(tile + (8 * stride));
+        c8b.Store(tile + (8 * stride) + Vector512<float>.Count);
+        c9a.Store(tile + (9 * stride));
+        c9b.Store(tile + (9 * stride) + Vector512<float>.Count);
+        c10a.Store(tile + (10 * stride));
+        c10b.Store(tile + (10 * stride) + Vector512<float>.Count);
+        c11a.Store(tile + (11 * stride));
+        c11b.Store(tile + (11 * stride) + Vector512<float>.Count);
     }
 }

@@ -28,9 +28,9 @@ internal sealed unsafe class PatchEmbedStep<TKernel>(
         _output = output.In(memory);
         _patches = new MatrixView((float*)scratch, target.PadRows(rows), config.PatchElements, CpuLayout.KChunked);
         pool.Run(this, shape.Batch * _grid.Height);
-        float* stripes = (float*)(scratch + PatchEmbedStep.PatchesByteCount(rows, config, target));
+        float* gemmScratch = (float*)(scratch + PatchEmbedStep.PatchesByteCount(rows, config, target));
         PatchEpilogue epilogue = new(bias.Floats, positions.Floats, _output, Patches, config.ClassTokens, target.PanelColumns);
-        _gemm.Run(pool, _patches, rows, weight, stripes, epilogue);
+        _gemm.Run(pool, _patches, rows, weight, gemmScratch, epilogue);
     }
 
     /// <summary>Unfolds one row of patches of one picture; with the first row goes the picture's class tokens.</summary>
@@ -120,6 +120,11 @@ internal readonly unsafe struct PatchEpilogue(
     private readonly int _patches = patches;
     private readonly int _classTokens = classTokens;
     private readonly int _panelColumns = panelColumns;
+
+    public void Prefetch(int row, int rows, int column)
+    {
+        // The product is a hundredth of a model: what it waits for does not show.
+    }
 
     public void Store(float* tile, int row, int rows, int column, int columns)
     {

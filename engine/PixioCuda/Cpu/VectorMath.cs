@@ -19,12 +19,19 @@ internal static class VectorMath
     // Below this, e^x is under the smallest normal number; it is taken as that edge and never as a subnormal, which would be slow.
     private const float ExpMinimum = -87.33654f;
 
+    // 13.2^2 / 2 = 87.12.
+    private const float GeluReach = 13.2f;
+
     /// <summary>e^x for x &lt;= 0, within 2 units in the last place; inputs under -87.3 give about 1e-38.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector<float> ExpOfNegative(Vector<float> x)
-    {
+    public static Vector<float> ExpOfNegative(Vector<float> x) =>
         // Not Vector.Max alone: a NaN must stay a NaN.
-        x = Vector.ConditionalSelect(Vector.LessThan(x, new Vector<float>(ExpMinimum)), new Vector<float>(ExpMinimum), x);
+        ExpInRange(Vector.ConditionalSelect(Vector.LessThan(x, new Vector<float>(ExpMinimum)), new Vector<float>(ExpMinimum), x));
+
+    /// <summary>e^x for x from -87.3 to 0; anything at all for other inputs.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector<float> ExpInRange(Vector<float> x)
+    {
         // Adding 1.5 * 2^23 rounds to a whole number, which then stands in the low bits of the sum.
         Vector<float> shifted = Vector.FusedMultiplyAdd(x, new Vector<float>(Log2E), new Vector<float>(RoundingShift));
         Vector<float> exponent = shifted - new Vector<float>(RoundingShift);
@@ -44,40 +51,40 @@ internal static class VectorMath
 
     /// <summary>x times the normal distribution function of x: the exact (erf) GELU, within a few units in the last place on both
     /// sides of zero.</summary>
-    /// <remarks>With t = |x| / sqrt 2, the tail is erfc(t) / 2 = e^(-t^2) * erfcx(t) / 2. For x below zero the result is x * tail,
-    /// since 1 + erf would cancel. (1 + 2t) * erfcx(t) is a smooth function of q = (t - 2) / (t + 2) in [-1, 2/3], the rest of the
-    /// range having e^(-t^2) below any float32; its minimax polynomial of degree 9 has relative error 1.3e-8.</remarks>
+    /// <remarks>With t = |x| / sqrt 2, the tail is erfc(t) / 2 = e^(-t^2) * erfcx(t) / 2, and the result is max(x, 0) - |x| * tail, which does not
+    /// cancel below zero, where 1 + erf would. (t + 5/2) * erfcx(t) is a smooth function of q = (t - 5/2) / (t + 5/2) in [-1, 3/5], the rest of
+    /// the range having e^(-t^2) below any float32; its minimax polynomial of degree 9 has relative error 8e-9, and q takes only the
+    /// division that is needed anyway.</remarks>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector<float> Gelu(Vector<float> x)
     {
-        Vector<float> two = new(2f);
         Vector<float> magnitude = Vector.Abs(x);
-        Vector<float> t = magnitude * 0.70710678f;
-        Vector<float> q = (t - two) / (t + two);
-        Vector<float> p = new(ErfcxCoefficients.C9);
-        p = Vector.FusedMultiplyAdd(p, q, new Vector<float>(ErfcxCoefficients.C8));
-        p = Vector.FusedMultiplyAdd(p, q, new Vector<float>(ErfcxCoefficients.C7));
-        p = Vector.FusedMultiplyAdd(p, q, new Vector<float>(ErfcxCoefficients.C6));
-        p = Vector.FusedMultiplyAdd(p, q, new Vector<float>(ErfcxCoefficients.C5));
-        p = Vector.FusedMultiplyAdd(p, q, new Vector<float>(ErfcxCoefficients.C4));
-        p = Vector.FusedMultiplyAdd(p, q, new Vector<float>(ErfcxCoefficients.C3));
-        p = Vector.FusedMultiplyAdd(p, q, new Vector<float>(ErfcxCoefficients.C2));
-        p = Vector.FusedMultiplyAdd(p, q, new Vector<float>(ErfcxCoefficients.C1));
-        p = Vector.FusedMultiplyAdd(p, q, new Vector<float>(ErfcxCoefficients.C0));
+        Vector<float> reciprocal = Vector<float>.One / Vector.FusedMultiplyAdd(magnitude, new Vector<float>(0.70710678f), new Vector<float>(2.5f));
+        Vector<float> q = Vector.FusedMultiplyAdd(reciprocal, new Vector<float>(-5f), Vector<float>.One);
+
+        // In pairs of terms, as the exponential below: a chain of nine would leave the units waiting.
+        Vector<float> q2 = q * q, q4 = q2 * q2;
+        Vector<float> p01 = Vector.FusedMultiplyAdd(new Vector<float>(HalfErfcx.C1), q, new Vector<float>(HalfErfcx.C0));
+        Vector<float> p23 = Vector.FusedMultiplyAdd(new Vector<float>(HalfErfcx.C3), q, new Vector<float>(HalfErfcx.C2));
+        Vector<float> p45 = Vector.FusedMultiplyAdd(new Vector<float>(HalfErfcx.C5), q, new Vector<float>(HalfErfcx.C4));
+        Vector<float> p67 = Vector.FusedMultiplyAdd(new Vector<float>(HalfErfcx.C7), q, new Vector<float>(HalfErfcx.C6));
+        Vector<float> p89 = Vector.FusedMultiplyAdd(new Vector<float>(HalfErfcx.C9), q, new Vector<float>(HalfErfcx.C8));
+        Vector<float> p4To9 = Vector.FusedMultiplyAdd(p89, q4, Vector.FusedMultiplyAdd(p67, q2, p45));
+        Vector<float> p = Vector.FusedMultiplyAdd(p4To9, q4, Vector.FusedMultiplyAdd(p23, q2, p01));
 
         // -x^2 / 2 in two parts: rounding it to one would cost up to 40 units in the last place of the exponential.
         Vector<float> half = x * -0.5f;
         Vector<float> square = half * x;
         Vector<float> rest = Vector.FusedMultiplyAdd(half, x, -square);
-        Vector<float> exponential = ExpOfNegative(square);
+        Vector<float> exponential = ExpInRange(square);
         exponential = Vector.FusedMultiplyAdd(exponential, rest, exponential);
-        Vector<float> tail = 0.5f * exponential * p / Vector.FusedMultiplyAdd(two, t, Vector<float>.One);
+        Vector<float> tail = exponential * (p * reciprocal);
 
-        Vector<float> product = x * tail;
-        Vector<float> result = Vector.ConditionalSelect(Vector.LessThan(x, Vector<float>.Zero), product, x - product);
-        // Far out, the polynomial and infinity minus infinity have no say.
-        return Vector.ConditionalSelect(
-            Vector.GreaterThan(magnitude, new Vector<float>(14f)), Vector.Max(x, Vector<float>.Zero), result);
+        // A NaN that the maximum drops comes back with the magnitude.
+        Vector<float> positive = Vector.MaxNative(x, Vector<float>.Zero);
+        Vector<float> result = Vector.FusedMultiplyAdd(-magnitude, tail, positive);
+        // From here on out |x| * tail is below the smallest normal number, and the exponential out of its range.
+        return Vector.ConditionalSelect(Vector.GreaterThan(magnitude, new Vector<float>(GeluReach)), positive, result);
     }
 
     /// <summary>The sum of all elements, in double precision and a fixed order.</summary>
@@ -118,18 +125,18 @@ internal static class VectorMath
         return total;
     }
 
-    /// <summary>Minimax coefficients of (1 + 2t) erfcx(t) in powers of q.</summary>
-    private static class ErfcxCoefficients
+    /// <summary>Minimax coefficients of (t + 5/2) erfcx(t) / 2 in powers of q.</summary>
+    private static class HalfErfcx
     {
-        public const float C0 = 1.27697837f;
-        public const float C1 = -0.0927639753f;
-        public const float C2 = -0.16603139f;
-        public const float C3 = 0.164055273f;
-        public const float C4 = -0.0542047098f;
-        public const float C5 = -0.00805959944f;
-        public const float C6 = 0.00863327086f;
-        public const float C7 = 0.00131372246f;
-        public const float C8 = -0.00123187713f;
-        public const float C9 = -0.000401715137f;
+        public const float C0 = 0.5f * 1.05403185f;
+        public const float C1 = 0.5f * -0.804651737f;
+        public const float C2 = 0.5f * 0.453914106f;
+        public const float C3 = 0.5f * -0.171254486f;
+        public const float C4 = 0.5f * 0.0283612888f;
+        public const float C5 = 0.5f * 0.00842059404f;
+        public const float C6 = 0.5f * -0.00480674906f;
+        public const float C7 = 0.5f * -0.000525239739f;
+        public const float C8 = 0.5f * 0.000633188058f;
+        public const float C9 = 0.5f * 0.000144501842f;
     }
 }

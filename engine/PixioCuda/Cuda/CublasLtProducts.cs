@@ -55,9 +55,11 @@ internal sealed class CublasLtProducts : IDisposable
         long? residual = op.Residual is null ? null : offsetOf(op.Residual);
         long added = addsResidual ? residual!.Value : sums;
         yield return new CudaStep(
-            finishes ? $"{op.Output.Name}.matmul" : op.Output.Name, $"cublasLt {product.Shape}", Work(shape), UsesTensorCores: element != ElementType.F32,
+            finishes ? $"{op.Output.Name}.matmul" : op.Output.Name, $"cublasLt {product.Shape}", Work(shape),
+            UsesTensorCores: element != ElementType.F32,
             (stream, memory) => product.Run(
-                stream, memory.Arena[input], weight, memory.Arena[added], memory.Arena[sums], addsBias ? bias.As<byte>() : default, memory.Arena[scratch]))
+                stream, memory.Arena[input], weight, memory.Arena[added], memory.Arena[sums], addsBias ? bias.As<byte>() : default,
+                memory.Arena[scratch]))
         {
             IsLibraryCall = true,
         };
@@ -68,7 +70,8 @@ internal sealed class CublasLtProducts : IDisposable
         GemmEpilogueKernel kernel = new(_device, finish);
         yield return new CudaStep(op.Output.Name, kernel.Config.Source.Title, kernel.Config.Work(finish), UsesTensorCores: false,
             (stream, memory) => kernel.Launch(
-                stream, memory.Arena[sums].As<float>(), bias, residual is long lies ? memory.Arena[lies].As<float>() : default, memory.Arena[place]));
+                stream, memory.Arena[sums].As<float>(), bias, residual is long lies ? memory.Arena[lies].As<float>() : default,
+                memory.Arena[place]));
     }
 
     public void Dispose() => _handle.Dispose();

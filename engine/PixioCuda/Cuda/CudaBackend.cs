@@ -32,7 +32,8 @@ internal sealed class CudaBackend : IEncoderBackend
         _places = new SemaphoreSlim(sessionCount, sessionCount);
     }
 
-    public string Description => string.Create(CultureInfo.InvariantCulture, $"{_device.Info.Title}, {_precision.Name()}{(_products is null ? "" : ", products by cuBLASLt")}");
+    public string Description => string.Create(CultureInfo.InvariantCulture,
+        $"{_device.Info.Title}, {_precision.Name()}{(_products is null ? "" : ", products by cuBLASLt")}");
 
     /// <summary>The device.</summary>
     public GpuDeviceInfo Device => _device.Info;
@@ -80,7 +81,8 @@ internal sealed class CudaBackend : IEncoderBackend
             }
         });
 
-    public IMemoryModel MemoryModelFor(EncoderGraph graph) => new CudaMemoryModel(graph, _precision, _products is null ? GemmProvider.Native : GemmProvider.CublasLt);
+    public IMemoryModel MemoryModelFor(EncoderGraph graph)
+        => new CudaMemoryModel(graph, _precision, _products is null ? GemmProvider.Native : GemmProvider.CublasLt);
 
     public IEncoderExecutable Compile(EncoderGraph graph, MemoryPlan plan)
         => CudaFailure.Translate(() => new CudaCompiler(_device, _weights, _products, _precision, graph, plan).Compile(this));

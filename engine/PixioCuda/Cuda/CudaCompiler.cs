@@ -97,7 +97,10 @@ internal sealed class CudaCompiler(
         long input = OffsetOf(op.Input), output = OffsetOf(op.Output);
         long? residual = op.Residual is null ? null : OffsetOf(op.Residual);
         return Step(op.Output, kernel.Config, kernel.Config.Work(shape), (stream, memory) => kernel.Launch(
-            stream, memory.Arena[input], weight, bias, residual is long place ? memory.Arena[place] : default, memory.Arena[output]));
+            stream, memory.Arena[input], weight, bias, residual is long place ? memory.Arena[place] : default, memory.Arena[output])) with
+        {
+            Product = shape,
+        };
     }
 
     private CudaStep LayerNorm(LayerNormOp op)

@@ -12,8 +12,10 @@ namespace PixioCuda.Cuda;
 /// <param name="Registers">Of a thread.</param>
 /// <param name="Work">What it moves and computes.</param>
 /// <param name="UsesTensorCores">Whether tensor cores do its arithmetic.</param>
+/// <param name="Product">What it multiplies, where it is a matrix product.</param>
 internal sealed record CudaLaunch(
-    string Output, string Kernel, Dim3 Grid, Dim3 Block, int SharedBytes, int Registers, KernelWork Work, bool UsesTensorCores)
+    string Output, string Kernel, Dim3 Grid, Dim3 Block, int SharedBytes, int Registers, KernelWork Work, bool UsesTensorCores,
+    GemmShape? Product = null)
 {
     /// <summary>The kernel without its configuration.</summary>
     public string Entry => Kernel.Split(' ')[0];

@@ -104,7 +104,7 @@ internal sealed class CudaProfiler : IDisposable
                 int before = launches.Count;
                 _stream.LaunchObserver = (kernel, config) => launches.Add(new CudaLaunch(
                     step.Name, step.Kernel, config.Grid, config.Block, config.SharedBytes, kernel.Attributes.Registers, step.Work,
-                    step.UsesTensorCores));
+                    step.UsesTensorCores, step.Product));
                 step.Launch(_stream, Memory);
                 if (step.IsLibraryCall)
                     launches.Add(new CudaLaunch(step.Name, step.Kernel, default, default, 0, 0, step.Work, step.UsesTensorCores));

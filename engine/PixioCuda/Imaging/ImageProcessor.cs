@@ -82,7 +82,7 @@ public sealed class ImageProcessor
 
     /// <summary>[n, 3] bytes to [3, n] values, by table: there are only 256 of each.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void Normalize(ReadOnlySpan<byte> rgb, Span<float> pixelValues)
+    internal void Normalize(ReadOnlySpan<byte> rgb, Span<float> pixelValues)
     {
         int plane = pixelValues.Length / ChannelCount;
         ReadOnlySpan<float> redOf = _values.AsSpan(0, 256), greenOf = _values.AsSpan(256, 256), blueOf = _values.AsSpan(512, 256);

@@ -1,5 +1,6 @@
 using PixioCuda.Cpu;
 using PixioCuda.Interop;
+using PixioCuda.Weights;
 
 namespace PixioCuda;
 
@@ -22,6 +23,12 @@ internal sealed record DeviceChoice(string? CudaId, CpuTarget? Cpu, PixioPrecisi
                 $"Weights cannot be streamed through {options.WeightRingByteCount} bytes: give from 1 MiB to 1 TiB.", nameof(options));
         }
 
+        if (options.WeightsInMemory is not (null or DType.F32 or DType.BF16))
+        {
+            throw new ArgumentException(
+                $"Weights can be kept in memory as F32 or BF16, not as {options.WeightsInMemory}; with BF16, matrices that are stored as F16 stay F16.", nameof(options));
+        }
+
         return options.Device switch
         {
             "cpu" => OnCpu(options, reason: null),
@@ -42,7 +49,16 @@ internal sealed record DeviceChoice(string? CudaId, CpuTarget? Cpu, PixioPrecisi
     }
 
     private static DeviceChoice OnCuda(PixioModelOptions options, string id, string? reason)
-        => new(id, null, options.Precision ?? PixioPrecision.BF16, reason);
+    {
+        if (options.WeightsInMemory is DType type)
+        {
+            throw new ArgumentException(
+                $"A CUDA device keeps weights in the precision that it computes in, not as {type}{(reason is null ? "" : $"; it was taken because {reason}")}. "
+                + "Choose the precision instead, or the CPU.", nameof(options));
+        }
+
+        return new DeviceChoice(id, null, options.Precision ?? PixioPrecision.BF16, reason);
+    }
 
     private static DeviceChoice OnCpu(PixioModelOptions options, string? reason)
     {

@@ -1,3 +1,5 @@
+using System.Numerics.Tensors;
+
 namespace PixioCuda;
 
 /// <summary>Memory for the outputs of a plan; made once, filled by any number of runs.</summary>
@@ -40,6 +42,18 @@ public sealed class EncoderOutputs
     /// <param name="name">One of the names in <see cref="EncoderPlan.Outputs"/>.</param>
     /// <exception cref="ArgumentException">The plan has no such output; the message lists those it has.</exception>
     public IReadOnlyList<int> ShapeOf(string name) => Find(name).Shape;
+
+    /// <summary>One output as a tensor over its memory.</summary>
+    /// <param name="name">One of the names in <see cref="EncoderPlan.Outputs"/>.</param>
+    /// <exception cref="ArgumentException">The plan has no such output; the message lists those it has.</exception>
+    public ReadOnlyTensorSpan<float> TensorOf(string name)
+    {
+        EncoderOutputInfo info = Find(name);
+        Span<nint> lengths = stackalloc nint[info.Shape.Count];
+        for (int axis = 0; axis < lengths.Length; axis++)
+            lengths[axis] = info.Shape[axis];
+        return new ReadOnlyTensorSpan<float>(_values.AsSpan((int)info.Offset, (int)info.Length), lengths);
+    }
 
     private EncoderOutputInfo Find(string name) => Plan.Outputs[Plan.IndexOf(name)];
 }

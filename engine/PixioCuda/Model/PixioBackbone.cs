@@ -33,6 +33,9 @@ public sealed class PixioBackbone : IDisposable
     /// <summary>The names of the stages, in the order of the maps.</summary>
     public IReadOnlyList<string> Stages => [.. _taps.FeatureMaps.Select(tap => StageNames.NameOf(tap.Stage))];
 
+    /// <summary>What a run is asked for.</summary>
+    internal EncoderTaps Taps => _taps;
+
     /// <summary>Loads a model as a backbone that owns it.</summary>
     /// <param name="model">As for <see cref="PixioModel.Load(string, PixioModelOptions?, IProgress{LoadProgress}?, CancellationToken)"/>.</param>
     /// <param name="backboneOptions">Stages and form of the maps; null for what the config says.</param>

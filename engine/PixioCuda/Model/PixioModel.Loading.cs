@@ -1,5 +1,9 @@
+using System.Diagnostics;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 using PixioCuda.Cpu;
 using PixioCuda.Cuda;
+using PixioCuda.Diagnostics;
 using PixioCuda.Graph;
 using PixioCuda.Imaging;
 using PixioCuda.Weights;
@@ -8,8 +12,14 @@ namespace PixioCuda;
 
 public sealed partial class PixioModel
 {
-    private PixioModel(OpenedModel opened, IEncoderBackend backend, ImageRecipe recipe, PixioModelOptions options, DeviceChoice device)
+    private readonly ModelTelemetry _telemetry;
+    private readonly ILogger _logger;
+
+    private PixioModel(
+        OpenedModel opened, IEncoderBackend backend, ImageRecipe recipe, PixioModelOptions options, DeviceChoice device, ILogger logger)
     {
+        _logger = logger;
+        _telemetry = new ModelTelemetry(opened.Source.Description, device.CudaId ?? "cpu");
         _backend = backend;
         Config = opened.Config;
         Name = opened.Source.Description;
@@ -71,17 +81,25 @@ public sealed partial class PixioModel
         OpenedModel opened, PixioModelOptions options, DeviceChoice device, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
     {
         // What can be wrong with the options is found before gigabytes are read.
+        options.Batching.ThrowIfInvalid();
         ImageRecipe recipe = RecipeOf(opened, options);
+        ILogger logger = options.LoggerFactory?.CreateLogger(Log.Category) ?? NullLogger.Instance;
+        Log.Loading(logger, opened.Source.Description, device.CudaId ?? "cpu", device.Precision);
+        long start = Stopwatch.GetTimestamp();
         EncoderWeights weights = EncoderWeights.Bind(opened.Source, opened.Config);
         IEncoderBackend backend = device.CudaId is string id
             ? CudaBackend.Load(
                 id, weights, opened.Config, recipe.Scale, device.Precision, options.Gemm, options.CudaSessions, options.WeightRingByteCount, progress,
                 cancellationToken)
-            : CpuBackend.Load(weights, opened.Config, recipe.Scale, device.Cpu!, progress, cancellationToken);
+            : CpuBackend.Load(weights, opened.Config, recipe.Scale, options.WeightsInMemory ?? DType.F32, device.Cpu!, progress, cancellationToken);
         try
         {
             opened.Source.ThrowIfChanged();
-            return new PixioModel(opened, backend, recipe, options, device);
+            PixioModel model = new(opened, backend, recipe, options, device, logger);
+            Log.Loaded(logger, model.Name, model.Device, Stopwatch.GetElapsedTime(start).TotalSeconds, model.WeightByteCount);
+            if (model.IsRandom)
+                Log.RandomWeights(logger, model.Name);
+            return model;
         }
         catch
         {

@@ -1,4 +1,5 @@
 using PixioCuda.Cuda;
+using PixioCuda.Diagnostics;
 using PixioCuda.Imaging;
 
 namespace PixioCuda;
@@ -37,8 +38,11 @@ public sealed partial class PixioModel
     /// <param name="encoded">The whole file.</param>
     /// <param name="name">What to call it in messages.</param>
     /// <exception cref="ImageFormatException">It is not a picture that can be decoded.</exception>
-    public RgbImage Decode(ReadOnlySpan<byte> encoded, string name) =>
-        Decoder.Decode(encoded, name, DecodeOptions);
+    public RgbImage Decode(ReadOnlySpan<byte> encoded, string name)
+    {
+        using ModelTelemetry.StageTimer timer = _telemetry.Time(PixioStage.Decode);
+        return Decoder.Decode(encoded, name, DecodeOptions);
+    }
 
     /// <summary>The size of a picture's pixel values after resize and crop.</summary>
     /// <exception cref="ImageFormatException">The recipe cannot be applied to a picture of this size.</exception>
@@ -54,7 +58,25 @@ public sealed partial class PixioModel
     /// <param name="pixels">[3, height, width] of <see cref="InputSizeOf"/>, filled completely.</param>
     /// <exception cref="ImageFormatException">The recipe cannot be applied to a picture of this size.</exception>
     /// <exception cref="ArgumentException"><paramref name="pixels"/> is of another length.</exception>
-    public void Preprocess(RgbImage image, Span<float> pixels) => _processor.Value.Process(image, pixels);
+    public void Preprocess(RgbImage image, Span<float> pixels)
+    {
+        using ModelTelemetry.StageTimer timer = _telemetry.Time(PixioStage.Preprocess);
+        _processor.Value.Process(image, pixels);
+    }
+
+    /// <summary>The first half of <see cref="Preprocess(RgbImage, Span{float})"/>.</summary>
+    /// <param name="image">The picture.</param>
+    /// <param name="rgb">[height, width, 3] of <see cref="InputSizeOf"/>, filled completely.</param>
+    internal void Resize(RgbImage image, Span<byte> rgb)
+    {
+        using ModelTelemetry.StageTimer timer = _telemetry.Time(PixioStage.Preprocess);
+        _processor.Value.Resize(image, rgb);
+    }
+
+    /// <summary>The second half of <see cref="Preprocess(RgbImage, Span{float})"/>.</summary>
+    /// <param name="rgb">[height, width, 3].</param>
+    /// <param name="pixels">[3, height, width], filled completely.</param>
+    internal void Normalize(ReadOnlySpan<byte> rgb, Span<float> pixels) => _processor.Value.Normalize(rgb, pixels);
 
     /// <summary>Resizes and crops a picture as the recipe says, for a run that takes bytes (<see cref="PixelFormat.U8"/>) and normalises them
     /// itself.</summary>

@@ -1,3 +1,5 @@
+using PixioCuda.Batching;
+using PixioCuda.Diagnostics;
 using PixioCuda.Graph;
 using PixioCuda.Imaging;
 
@@ -29,6 +31,9 @@ public sealed partial class PixioModel : IDisposable
     /// <summary>The threads of a model on the CPU; null for one on another device.</summary>
     internal int? CpuThreads => (_backend as Cpu.CpuBackend)?.ThreadCount;
 
+    /// <summary>What was asked for as the type of the weights in the CPU's memory; null where nothing was.</summary>
+    internal Weights.DType? WeightsInMemory => _options.WeightsInMemory;
+
     /// <summary>What it computes in.</summary>
     public PixioPrecision Precision { get; }
 
@@ -59,6 +64,10 @@ public sealed partial class PixioModel : IDisposable
         ArgumentNullException.ThrowIfNull(taps);
         return new EncoderOutputs(_plans.GetOrAdd(shape, taps, Plan));
     }
+
+    /// <summary>Makes memory for one caller: pixel values and outputs of an input shape and a set of taps, used again by every run.</summary>
+    /// <exception cref="ArgumentException">As for <see cref="Plan"/>.</exception>
+    public PixioSession CreateSession(InputShape shape, EncoderTaps taps) => new(this, CreateOutputs(shape, taps));
 
     /// <summary>Does whatever only the first run of a shape and a set of taps does: prepares the plan that <see cref="CreateOutputs"/> will
     /// give, compiles or fetches its kernels, takes the memory of every session, and runs once on zeros.</summary>
@@ -123,6 +132,14 @@ public sealed partial class PixioModel : IDisposable
     /// <exception cref="ObjectDisposedException">The model was disposed of.</exception>
     public void Run(EncoderInput pixels, EncoderPlan plan, Span<float> outputs, CancellationToken cancellationToken = default)
     {
+        using (_telemetry.Time(PixioStage.Forward))
+            RunUntimed(pixels, plan, outputs, cancellationToken);
+        _telemetry.CountPictures(plan.Shape.Batch);
+    }
+
+    /// <summary>A run whose caller does the timing.</summary>
+    internal void RunUntimed(EncoderInput pixels, EncoderPlan plan, Span<float> outputs, CancellationToken cancellationToken)
+    {
         CheckInput(pixels, plan);
         if (outputs.Length != plan.OutputLength)
         {
@@ -135,9 +152,24 @@ public sealed partial class PixioModel : IDisposable
             ThrowUnlessFinite(pixels, plan, outputs, cancellationToken);
     }
 
-    /// <summary>Waits for the runs in flight, then frees everything. Callers that wait for their turn get an
-    /// <see cref="ObjectDisposedException"/>.</summary>
-    public void Dispose() => _backend.Dispose();
+    /// <summary>Ends the wait of every caller of EmbedAsync with an <see cref="ObjectDisposedException"/>, waits for the runs in flight, and
+    /// frees everything. Safe at any time and from any thread, more than once.</summary>
+    public void Dispose()
+    {
+        EmbedService? service;
+        bool isFirst;
+        lock (_serviceLock)
+        {
+            isFirst = !_isDisposed;
+            _isDisposed = true;
+            service = _service;
+        }
+
+        service?.Dispose();
+        _backend.Dispose();
+        if (isFirst)
+            Log.Disposed(_logger, Name);
+    }
 
     private void CheckPlan(EncoderPlan plan)
     {

@@ -1,5 +1,7 @@
+using Microsoft.Extensions.Logging;
 using PixioCuda.Hub;
 using PixioCuda.Imaging;
+using PixioCuda.Weights;
 
 namespace PixioCuda;
 
@@ -33,6 +35,12 @@ public sealed record PixioModelOptions
     /// <summary>How many threads the CPU backend uses, the calling one included; null for one on every core that the process may use.</summary>
     public int? Threads { get; init; }
 
+    /// <summary>What the CPU backend keeps weights as: <see cref="DType.F32"/>, or <see cref="DType.BF16"/> for half the memory at nearly the
+    /// speed; null for F32. With BF16, matrices that are stored as BF16 or F16 stay what they are, bit for bit, and give the bits that F32 gives;
+    /// those that are stored as F32 are rounded to nearest BF16, ties to even, which moves outputs by about half a percent. What is computed in is
+    /// float32 either way. A CUDA device keeps weights in its <see cref="Precision"/>, and takes null alone.</summary>
+    public DType? WeightsInMemory { get; init; }
+
     /// <summary>What decodes pictures; null for <see cref="StbImageDecoder"/>.</summary>
     public IImageDecoder? Decoder { get; init; }
 
@@ -47,6 +55,24 @@ public sealed record PixioModelOptions
 
     /// <summary>How a model on the hub is found and downloaded; null for what the environment says.</summary>
     public HubOptions? Hub { get; init; }
+
+    /// <summary>How <c>EmbedAsync</c> puts the pictures of concurrent callers together.</summary>
+    public BatchingOptions Batching { get; init; } = new();
+
+    /// <summary>What makes the logger "PixioCuda"; null for none.</summary>
+    public ILoggerFactory? LoggerFactory { get; init; }
+
+    /// <summary>Finds what is wrong with the options before a model is loaded. (Whether there is such a device, and whether the model's
+    /// pictures suit recipe and size, shows when it is.)</summary>
+    /// <exception cref="ArgumentException">A value is out of range, two exclude each other, or there is no such recipe or device
+    /// name.</exception>
+    public void ThrowIfInvalid()
+    {
+        _ = DeviceChoice.Of(this);
+        Batching.ThrowIfInvalid();
+        if (Recipe is not (ImageRecipe.HfName or ImageRecipe.MetaKnnName))
+            throw new ArgumentException($"There is no recipe '{Recipe}'. The recipes are {ImageRecipe.HfName} and {ImageRecipe.MetaKnnName}.");
+    }
 
     /// <summary>The width of the vectors that the CPU kernels use (512, 256 or 128); null for the widest of this machine. For tests.</summary>
     internal int? VectorBits { get; init; }

@@ -16,13 +16,13 @@ internal sealed class DecodeStage(
 
     /// <summary>Takes pictures until there are no more.</summary>
     /// <exception cref="OperationCanceledException">The pipeline was stopped.</exception>
-    public void Work(BlockingCollection<PictureSlot> pictures, Action failed, CancellationToken cancellationToken)
+    public void Work(BlockingCollection<PictureSlot> pictures, Action<Exception> failed, CancellationToken cancellationToken)
     {
         foreach (PictureSlot slot in pictures.GetConsumingEnumerable(cancellationToken))
         {
             Process(slot, cancellationToken);
-            if (slot.Failure is not null)
-                failed();
+            if (slot.Failure is { } failure)
+                failed(failure);
             slot.MarkReady();
         }
     }
@@ -77,7 +77,7 @@ internal sealed class DecodeStage(
 
     private void Prepare(PictureSlot slot, ReadOnlyMemory<byte> encoded, CancellationToken cancellationToken)
     {
-        string name = slot.Entry.Id;
+        string name = slot.Entry.DisplayName;
         long decodedBytes = DecodedPixelBytes * ClaimedPixels(encoded.Span, name);
         Hold(slot, decodedBytes);
         long began = Stopwatch.GetTimestamp();

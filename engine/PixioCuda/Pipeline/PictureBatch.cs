@@ -19,7 +19,8 @@ internal sealed class PictureBatch(int capacity)
 
     public IReadOnlyList<PictureSlot> Slots => _slots;
 
-    public bool IsFull => PictureCount == capacity || _slots.Count >= MaxSlots;
+    /// <summary>Whether it is to go on as it is. What holds no picture has nothing to wait for.</summary>
+    public bool IsFull => PictureCount == capacity || (PictureCount == 0 && _slots.Count > 0) || _slots.Count >= MaxSlots;
 
     private int PictureCount { get; set; }
 

@@ -22,6 +22,9 @@ public sealed class PictureEntry
     /// <summary>Anything that the caller wants to find again in the result.</summary>
     public object? Tag { get; init; }
 
+    /// <summary>What to call it in messages; its id where nothing else is said.</summary>
+    internal string DisplayName { get => field ?? Id; init; }
+
     /// <summary>Why the picture cannot be read, where that is known before; then it goes straight to the results.</summary>
     internal Exception? Failure { get; private init; }
 
@@ -63,6 +66,10 @@ public sealed class PictureEntry
         ArgumentNullException.ThrowIfNull(read);
         return new PictureEntry(id, cancellationToken => new EncodedPicture(read(cancellationToken)));
     }
+
+    /// <inheritdoc cref="FromReader(string, Func{CancellationToken, ReadOnlyMemory{byte}})"/>
+    internal static PictureEntry FromReader(string id, string displayName, Func<CancellationToken, ReadOnlyMemory<byte>> read) =>
+        new(id, cancellationToken => new EncodedPicture(read(cancellationToken))) { DisplayName = displayName };
 
     /// <summary>A picture of which it is already known that it cannot be read.</summary>
     /// <param name="id">What to call it.</param>
@@ -119,6 +126,10 @@ public sealed class PictureEntry
         catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
         {
             throw new PictureSourceException($"There is no picture '{path}'.", exception);
+        }
+        catch (UnauthorizedAccessException exception) when (Directory.Exists(path))
+        {
+            throw new PictureSourceException($"'{path}' is a folder; give the pictures in it one by one.", exception);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {

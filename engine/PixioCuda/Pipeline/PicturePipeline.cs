@@ -16,6 +16,7 @@ public sealed class PicturePipeline : IDisposable
 {
     private readonly PicturePipelineOptions _options;
     private readonly Task<PixioModel> _model;
+    private readonly Func<PixioModel, EncoderTaps> _tapsFor;
     private readonly PictureMemory _memory;
     private readonly StageClock _clock;
     private readonly BlockingCollection<PictureSlot> _order;
@@ -31,15 +32,17 @@ public sealed class PicturePipeline : IDisposable
     private readonly List<Thread> _engineThreads = [];
     private readonly Thread _batcher;
     private ExceptionDispatchInfo? _fault;
+    private Exception? _firstFailure;
     private ExceptionDispatchInfo? _sourceFault;
     private int _isEnumerated;
 
     private PicturePipeline(
         IEnumerable<PictureEntry> pictures, Task<PixioModel> model, IImageDecoder decoder, ImageDecodeOptions decodeOptions,
-        PicturePipelineOptions options, int mostBatches, CancellationToken cancellationToken)
+        PicturePipelineOptions options, Func<PixioModel, EncoderTaps>? tapsFor, int mostBatches, CancellationToken cancellationToken)
     {
         _options = options;
         _model = model;
+        _tapsFor = tapsFor ?? (_ => options.Taps);
         int workers = options.DecodeWorkers ?? Environment.ProcessorCount;
         _memory = new PictureMemory(options.MemoryLimit);
         _clock = new StageClock(workers);
@@ -50,12 +53,15 @@ public sealed class PicturePipeline : IDisposable
         _cancellation = cancellationToken.Register(Stop);
         Start("source", () => Source(pictures));
         for (int worker = 0; worker < workers; worker++)
-            Start($"decoder {worker}", () => _decode.Work(_undecoded, _anyFailure.Cancel, _stop.Token));
+            Start($"decoder {worker}", () => _decode.Work(_undecoded, Failed, _stop.Token));
         _batcher = Start("batches", Batch);
     }
 
     /// <summary>Cancelled when the first picture fails, which may be long before its result comes.</summary>
     public CancellationToken AnyFailure => _anyFailure.Token;
+
+    /// <summary>The failure that cancelled <see cref="AnyFailure"/>, or null.</summary>
+    public Exception? FirstFailure => _firstFailure;
 
     /// <summary>What was done so far, and how busy each stage was.</summary>
     public PipelineStatistics Statistics => _clock.Snapshot();
@@ -92,18 +98,24 @@ public sealed class PicturePipeline : IDisposable
         options.ThrowIfInvalid();
         options.Taps.ThrowIfInvalid(model.Config);
         return new PicturePipeline(
-            pictures, Task.FromResult(model), model.Decoder, model.DecodeOptions, options,
+            pictures, Task.FromResult(model), model.Decoder, model.DecodeOptions, options, tapsFor: null,
             options.ConcurrentBatches ?? model.ConcurrentRuns, cancellationToken);
     }
 
     /// <summary>Begins to read and decode while the model is still being loaded.</summary>
+    /// <param name="pictures">As in the other one.</param>
+    /// <param name="model">What will run them.</param>
+    /// <param name="modelOptions">What the model is loaded with.</param>
+    /// <param name="options">As in the other one.</param>
+    /// <param name="tapsFor">What to compute, where the model decides that; null for what the options say.</param>
+    /// <param name="cancellationToken">Stops everything.</param>
     internal static PicturePipeline Start(
         IEnumerable<PictureEntry> pictures, Task<PixioModel> model, PixioModelOptions modelOptions, PicturePipelineOptions options,
-        CancellationToken cancellationToken)
+        Func<PixioModel, EncoderTaps>? tapsFor, CancellationToken cancellationToken)
     {
         options.ThrowIfInvalid();
         return new PicturePipeline(
-            pictures, model, modelOptions.Decoder ?? new StbImageDecoder(), modelOptions.DecodeOptions, options,
+            pictures, model, modelOptions.Decoder ?? new StbImageDecoder(), modelOptions.DecodeOptions, options, tapsFor,
             options.ConcurrentBatches ?? modelOptions.CudaSessions, cancellationToken);
     }
 
@@ -209,9 +221,15 @@ public sealed class PicturePipeline : IDisposable
     private void Pass(PictureSlot slot)
     {
         slot.Failure = slot.Entry.Failure;
-        if (slot.Failure is not null)
-            _anyFailure.Cancel();
+        if (slot.Failure is { } failure)
+            Failed(failure);
         slot.MarkReady();
+    }
+
+    private void Failed(Exception failure)
+    {
+        if (Interlocked.CompareExchange(ref _firstFailure, failure, null) is null)
+            _anyFailure.Cancel();
     }
 
     private void Batch()
@@ -219,9 +237,10 @@ public sealed class PicturePipeline : IDisposable
         _model.Wait(_stop.Token);
         PixioModel model = _model.Result;
         int concurrentBatches = _options.ConcurrentBatches ?? model.ConcurrentRuns;
+        EncoderTaps taps = _tapsFor(model);
         _clock.Restart(concurrentBatches);
         for (int index = 0; index < concurrentBatches; index++)
-            _engineThreads.Add(Start($"engine {index}", () => RunBatches(model)));
+            _engineThreads.Add(Start($"engine {index}", () => RunBatches(model, taps)));
         try
         {
             PictureBatch batch = Spare();
@@ -256,12 +275,12 @@ public sealed class PicturePipeline : IDisposable
 
     private PictureBatch Spare() => _spare.TryTake(out PictureBatch? batch) ? batch : new PictureBatch(_options.BatchSize);
 
-    private void RunBatches(PixioModel model)
+    private void RunBatches(PixioModel model, EncoderTaps taps)
     {
         foreach (PictureBatch batch in _unrun.GetConsumingEnumerable(_stop.Token))
         {
             long began = Stopwatch.GetTimestamp();
-            batch.Run(model, _options.Taps, _stop.Token);
+            batch.Run(model, taps, _stop.Token);
             _clock.Add(PipelineStage.Engine, began);
         }
     }

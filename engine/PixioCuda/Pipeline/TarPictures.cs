@@ -11,21 +11,21 @@ internal static class TarPictures
     /// before is followed by one failed entry with the file's own path for its id.</summary>
     /// <param name="path">The tar file.</param>
     /// <param name="tag">What every entry carries.</param>
-    /// <param name="wrap">What the file is read through, for example to hash it.</param>
-    public static IEnumerable<PictureEntry> Read(string path, object? tag = null, Func<Stream, Stream>? wrap = null)
+    /// <param name="wrap">What the file is read through, for example to hash it; disposed of in its place.</param>
+    /// <param name="atEnd">Called when there are no more pictures, before the file is closed.</param>
+    public static IEnumerable<PictureEntry> Read(string path, object? tag = null, Func<Stream, Stream>? wrap = null, Action? atEnd = null)
     {
-        FileStream? file = null;
+        Stream? stream = null;
         try
         {
-            PictureSourceException? failure = Try(path, () => file = new FileStream(
-                path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, BufferBytes, FileOptions.SequentialScan));
+            PictureSourceException? failure = Try(path, () => stream = Open(path));
             if (failure is not null)
             {
                 yield return PictureEntry.Failed(path, failure, tag);
                 yield break;
             }
 
-            Stream stream = wrap is null ? file! : wrap(file!);
+            stream = wrap is null ? stream! : wrap(stream!);
             TarReader reader = new(stream, path);
             while (true)
             {
@@ -34,7 +34,13 @@ internal static class TarPictures
                 if (failure is not null)
                     yield return PictureEntry.Failed(path, failure, tag);
                 if (member is null)
+                {
+                    failure = Try(path, () => atEnd?.Invoke());
+                    if (failure is not null)
+                        yield return PictureEntry.Failed(path, failure, tag);
                     yield break;
+                }
+
                 if (!PictureInput.IsPictureName(member.Name) || Path.GetFileName(member.Name.AsSpan()).StartsWith("."))
                     continue;
                 string id = $"{path}/{member.Name}";
@@ -51,9 +57,12 @@ internal static class TarPictures
         }
         finally
         {
-            file?.Dispose();
+            stream?.Dispose();
         }
     }
+
+    private static FileStream Open(string path) =>
+        new(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, BufferBytes, FileOptions.SequentialScan);
 
     private static PictureSourceException? Try(string path, Action read)
     {

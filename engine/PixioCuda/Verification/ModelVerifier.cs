@@ -75,7 +75,7 @@ public static class ModelVerifier
         IProgress<VerificationProgress>? progress, CancellationToken cancellationToken)
     {
         // Other kernels than those that are verified, whatever these are, and no threads.
-        private readonly PixioModelOptions _reference = options.Model with { Device = "cpu", Precision = null, VectorBits = 128, Threads = 1 };
+        private readonly PixioModelOptions _reference = options.Model with { Device = "cpu", Precision = null, WeightsInMemory = null, VectorBits = 128, Threads = 1 };
 
         private readonly List<string> _findings = [];
         private readonly List<string> _notes = [];

@@ -69,6 +69,14 @@ internal sealed class AtomicFile : IDisposable
         }
     }
 
+    /// <summary>Writes bytes over earlier ones.</summary>
+    public void Overwrite(long offset, ReadOnlySpan<byte> bytes)
+    {
+        if (offset + bytes.Length > Length)
+            throw new ArgumentException($"{bytes.Length} bytes at {offset} do not lie within the {Length} written.", nameof(bytes));
+        RandomAccess.Write(_file, bytes, offset);
+    }
+
     /// <summary>Makes what was written appear under the file's name.</summary>
     /// <exception cref="IOException">The disk did not take everything.</exception>
     public void Commit()

@@ -13,14 +13,20 @@ public sealed class NpyWriter : IDisposable
 
     private readonly AtomicFile _file;
     private readonly FloatBlockWriter _writer;
+    private readonly DType _dtype;
     private readonly long _elementCount;
+
+    // Of an array that grows: the shape of one row, whose number is known only in the end.
+    private readonly long[]? _rowShape;
     private long _written;
 
-    private NpyWriter(AtomicFile file, long elementCount)
+    private NpyWriter(AtomicFile file, DType dtype, long elementCount, long[]? rowShape = null)
     {
         _file = file;
         _writer = new FloatBlockWriter(file);
+        _dtype = dtype;
         _elementCount = elementCount;
+        _rowShape = rowShape;
     }
 
     private static ReadOnlySpan<byte> MagicAndVersion => [0x93, (byte)'N', (byte)'U', (byte)'M', (byte)'P', (byte)'Y', 1, 0];
@@ -39,18 +45,21 @@ public sealed class NpyWriter : IDisposable
             elementCount = checked(elementCount * dimension);
         }
 
-        byte[] header = BuildHeader(shape);
-        AtomicFile file = AtomicFile.Create(path, checked(header.Length + elementCount * sizeof(float)));
-        try
-        {
-            file.Append(header);
-            return new NpyWriter(file, elementCount);
-        }
-        catch
-        {
-            file.Dispose();
-            throw;
-        }
+        byte[] header = BuildHeader(DType.F32, shape);
+        return Begin(path, header, checked(elementCount * sizeof(float)), file => new NpyWriter(file, DType.F32, elementCount));
+    }
+
+    /// <summary>Begins a file of rows whose number is not known yet; <see cref="Complete"/> writes it into the header, for which enough room
+    /// is left.</summary>
+    /// <param name="path">What the file will be called; its folder must exist.</param>
+    /// <param name="dtype">How values are stored: F32, or F16, rounded to nearest, ties to even.</param>
+    /// <param name="rowShape">One row's dimensions, outermost first.</param>
+    /// <exception cref="IOException">The file cannot be created, or the disk is full.</exception>
+    internal static NpyWriter CreateGrowing(string path, DType dtype, ReadOnlySpan<long> rowShape)
+    {
+        long[] shape = rowShape.ToArray();
+        byte[] header = BuildHeader(dtype, [long.MaxValue, .. shape]);
+        return Begin(path, header, 0, file => new NpyWriter(file, dtype, long.MaxValue, shape));
     }
 
     /// <summary>Writes a whole array.</summary>
@@ -79,7 +88,7 @@ public sealed class NpyWriter : IDisposable
                 $"Cannot append {values.Length} values: the array takes {_elementCount - _written} more.", nameof(values));
         }
 
-        _writer.Append(DType.F32, values);
+        _writer.Append(_dtype, values);
         _written += values.Length;
     }
 
@@ -87,7 +96,9 @@ public sealed class NpyWriter : IDisposable
     /// <exception cref="InvalidOperationException">The array is not complete.</exception>
     public void Complete()
     {
-        if (_written != _elementCount)
+        if (_rowShape is not null)
+            WriteRowCount(_rowShape);
+        else if (_written != _elementCount)
             throw new InvalidOperationException($"The file is not complete: the array has {_written} of {_elementCount} values.");
         _file.Commit();
     }
@@ -95,9 +106,35 @@ public sealed class NpyWriter : IDisposable
     /// <summary>Closes the file; unless it was completed, nothing of it stays.</summary>
     public void Dispose() => _file.Dispose();
 
-    private static byte[] BuildHeader(ReadOnlySpan<long> shape)
+    private static NpyWriter Begin(string path, byte[] header, long contentBytes, Func<AtomicFile, NpyWriter> create)
     {
-        var dictionary = new StringBuilder("{'descr': '<f4', 'fortran_order': False, 'shape': (");
+        AtomicFile file = AtomicFile.Create(path, contentBytes == 0 ? 0 : checked(header.Length + contentBytes));
+        try
+        {
+            file.Append(header);
+            return create(file);
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
+    private void WriteRowCount(long[] rowShape)
+    {
+        long rowLength = rowShape.Aggregate(1L, (product, dimension) => product * dimension);
+        if (rowLength > 0 && _written % rowLength != 0)
+            throw new InvalidOperationException($"The file is not complete: {_written} values are no whole rows of {rowLength}.");
+        byte[] header = BuildHeader(_dtype, [long.MaxValue, .. rowShape]);
+        byte[] final = BuildHeader(_dtype, [rowLength > 0 ? _written / rowLength : 0, .. rowShape], header.Length);
+        _file.Overwrite(0, final);
+    }
+
+    private static byte[] BuildHeader(DType dtype, ReadOnlySpan<long> shape, int leastBytes = 0)
+    {
+        string descr = dtype == DType.F16 ? "<f2" : "<f4";
+        var dictionary = new StringBuilder($"{{'descr': '{descr}', 'fortran_order': False, 'shape': (");
         for (int i = 0; i < shape.Length; i++)
             dictionary.Append(i == 0 ? "" : ", ").Append(shape[i]);
         // Python's tuple of one.
@@ -105,7 +142,7 @@ public sealed class NpyWriter : IDisposable
 
         int textStart = MagicAndVersion.Length + sizeof(ushort);
         int end = textStart + dictionary.Length + 1;
-        int padded = (end + DataAlignment - 1) / DataAlignment * DataAlignment;
+        int padded = Math.Max((end + DataAlignment - 1) / DataAlignment * DataAlignment, leastBytes);
         if (padded - textStart > ushort.MaxValue)
             throw new ArgumentException("A .npy file of version 1.0 does not have that many config.", nameof(shape));
 

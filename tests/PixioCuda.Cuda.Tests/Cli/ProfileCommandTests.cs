@@ -80,7 +80,37 @@ public sealed class ProfileCommandTests
         // The products' own arithmetic: qkv, attention's output, fc1 and fc2 of every layer.
         long tokens = model.Config.GridFor(model.Config.ImageSize).Area + model.Config.ClassTokens, d = model.Config.HiddenSize;
         double expected = 2.0 * tokens * d * ((3 * d) + d + (2 * model.Config.MlpSize)) * model.Config.HiddenLayers;
-        Assert.Equal(expected, launches.Where(launch => launch.Entry == "gemm").Sum(launch => launch.Work.Flops));
+        Assert.Equal(expected, launches.Where(launch => launch.Product is not null).Sum(launch => launch.Work.Flops));
+    }
+
+    [Fact]
+    public void A_plan_says_why_each_product_has_its_configuration()
+    {
+        Emulator.RequireEmulation();
+        PixioRun run = PixioRun.Of("profile", "--model", Model, "--batch", "3", "--plan", "--json", "-q");
+        Assert.True(run.ExitCode == 0, run.Error);
+        using var document = JsonDocument.Parse(run.Out);
+        JsonElement[] products = [.. document.RootElement.GetProperty("products").EnumerateArray()];
+        Assert.NotEmpty(products);
+        Assert.All(products, product =>
+        {
+            JsonElement[] configurations = [.. product.GetProperty("configurations").EnumerateArray()];
+            double[] cycles = [.. configurations.Select(config => config.GetProperty("cycles").GetDouble())];
+            Assert.True(cycles.Length > 10, "few configurations");
+            Assert.Equal(cycles.Order(), cycles);
+        });
+        // What was chosen is what the table has first.
+        string[] kernels = [.. document.RootElement.GetProperty("launches").EnumerateArray().Select(Kernel)];
+        string[] names = [.. products.Select(product => product.GetProperty("configurations")[0].GetProperty("name").GetString()!)];
+        Assert.All(names, name =>
+        {
+            string[] tile = name.Split('-')[1].Split('x');
+            string defines = $"BLOCK_M={tile[0]}, BLOCK_N={tile[1]}, ";
+            Assert.Contains(kernels, kernel => kernel.StartsWith("gemm_sm90 ", StringComparison.Ordinal)
+                && kernel.Contains(defines, StringComparison.Ordinal));
+        });
+        string text = PixioRun.Of("profile", "--model", Model, "--batch", "3", "--plan", "-q").Out;
+        Assert.All(names, name => Assert.Contains($" {name} ", text, StringComparison.Ordinal));
     }
 
     [Fact]

@@ -3,6 +3,7 @@ using Xunit;
 namespace PixioCuda.Cuda.Tests;
 
 /// <summary>Programs that keep to the rules run through, whatever the seed; what the seed decides is the order, and nothing else.</summary>
+[Trait(Emulator.Category, Emulator.Only)]
 public sealed class CorrectKernelTests
 {
     private const string Text = """

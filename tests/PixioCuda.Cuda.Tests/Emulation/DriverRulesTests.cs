@@ -5,6 +5,7 @@ namespace PixioCuda.Cuda.Tests;
 
 /// <summary>The rules by which the driver takes calls, seen through the bindings that the product uses.</summary>
 [Collection(nameof(EmulatorAlone))]
+[Trait(Emulator.Category, Emulator.Only)]
 public sealed unsafe class DriverRulesTests
 {
     private const string Text = """

@@ -12,6 +12,12 @@ namespace PixioCuda.Cuda.Tests;
 /// own libraries are, through PIXIO_CUDA_LIBRARIES. With PIXIO_TEST_DEVICE=hardware the same tests run on the machine's GPU instead.</summary>
 internal static unsafe partial class Emulator
 {
+    /// <summary>The trait of tests that are about the emulated driver itself, and leave nothing to see on a GPU: "Category=Emulator".</summary>
+    public const string Category = "Category";
+
+    /// <summary>Its value.</summary>
+    public const string Only = "Emulator";
+
     private static readonly string SourceFolder = Path.Combine(Repository.Root, "tests", "emulator");
     private static readonly string KernelCacheFolder = Directory.CreateTempSubdirectory("pixio-emulated-kernels-").FullName;
 
@@ -55,6 +61,9 @@ internal static unsafe partial class Emulator
     {
         Traffic traffic = default;
         ulong launches = 0;
+        // A GPU does not count.
+        if (IsHardware)
+            return traffic;
         _takeTraffic(&traffic, &launches);
         return traffic;
     }
@@ -74,8 +83,10 @@ internal static unsafe partial class Emulator
     [ModuleInitializer]
     internal static void Initialize()
     {
-        Environment.SetEnvironmentVariable("PIXIO_CACHE_DIR", KernelCacheFolder);
         AppDomain.CurrentDomain.ProcessExit += (_, _) => Directory.Delete(KernelCacheFolder, recursive: true);
+        // On hardware, where NVRTC takes its time, whoever runs the tests may keep the kernels.
+        if (!IsHardware || Environment.GetEnvironmentVariable("PIXIO_CACHE_DIR") is null)
+            Environment.SetEnvironmentVariable("PIXIO_CACHE_DIR", KernelCacheFolder);
         if (IsHardware)
             return;
         string folder = Path.Combine(SourceFolder, "build", KeyOfSources());

@@ -6,6 +6,7 @@ namespace PixioCuda.Cuda.Tests;
 /// <summary>A whole life of a device, in which every call of the driver and of NVRTC fails in turn: the error says which, and nothing
 /// leaks.</summary>
 [Collection(nameof(EmulatorAlone))]
+[Trait(Emulator.Category, Emulator.Only)]
 public sealed class FaultInjectionTests
 {
     private const string Text = "KERNEL(add_one, SnippetArgs) { args.output[threadIdx.x] = args.input[threadIdx.x] + 1; }";

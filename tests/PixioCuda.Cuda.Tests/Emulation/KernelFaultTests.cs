@@ -5,6 +5,7 @@ namespace PixioCuda.Cuda.Tests;
 
 /// <summary>Each kind of mistake that a kernel can make is found by the emulator, whatever the seed, and named.</summary>
 [Collection(nameof(EmulatorAlone))]
+[Trait(Emulator.Category, Emulator.Only)]
 public sealed class KernelFaultTests
 {
     private const string Text = """

@@ -60,17 +60,20 @@ internal sealed partial class Snippet : IDisposable
 
     public LoadedKernel Load(string entry) => Device.LoadKernel(Source(entry));
 
-    public KernelSource Source(string entry)
+    public KernelSource Source(string entry) => SourceOf<SnippetArgs>(_text, entry);
+
+    /// <summary>A text with what it includes of kernels/include.</summary>
+    public static KernelSource SourceOf<TArgs>(string text, string entry)
+        where TArgs : unmanaged
     {
         SortedDictionary<string, string> includes = new(StringComparer.Ordinal);
-        Visit(_text);
+        Visit(text);
         return new KernelSource(
-            "snippet.cu", _text, [.. includes.Select(pair => new KernelInclude(pair.Key, pair.Value))], [], entry,
-            Unsafe.SizeOf<SnippetArgs>());
+            "snippet.cu", text, [.. includes.Select(pair => new KernelInclude(pair.Key, pair.Value))], [], entry, Unsafe.SizeOf<TArgs>());
 
-        void Visit(string text)
+        void Visit(string source)
         {
-            foreach (Match match in IncludeLine().Matches(text))
+            foreach (Match match in IncludeLine().Matches(source))
             {
                 string name = match.Groups[1].Value;
                 if (name != "emulator.h" && includes.TryAdd(name, KernelText.Read(name)))

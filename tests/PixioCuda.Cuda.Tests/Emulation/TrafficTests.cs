@@ -3,6 +3,7 @@ using Xunit;
 namespace PixioCuda.Cuda.Tests;
 
 /// <summary>The emulator's counts of sectors and of passes through shared memory, against cases that were worked out by hand.</summary>
+[Trait(Emulator.Category, Emulator.Only)]
 public sealed class TrafficTests
 {
     private const string Text = """

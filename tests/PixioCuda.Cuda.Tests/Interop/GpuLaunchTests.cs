@@ -29,6 +29,14 @@ public sealed class GpuLaunchTests
         }
     }
 
+    [Theory]
+    [InlineData(8, 9, "12.4", false)]
+    [InlineData(9, 0, "12.2", false)]
+    [InlineData(9, 0, "12.3", true)]
+    [InlineData(12, 0, "13.0", true)]
+    public void Kernels_begin_early_where_device_and_driver_can_do_that(int major, int minor, string driver, bool expected)
+        => Assert.Equal(expected, LaunchRules.CanBeginEarly(new ComputeCapability(major, minor), Version.Parse(driver)));
+
     [Fact]
     public void A_kernel_is_loaded_once_for_each_device_whoever_asks()
     {

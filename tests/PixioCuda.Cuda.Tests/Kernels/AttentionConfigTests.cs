@@ -21,8 +21,7 @@ public sealed class AttentionConfigTests
                 string what = $"{config} for {shape}";
                 CheckLimits(config, device, config.BlocksPerSm, what);
                 Assert.Equal((shape.HeadDim, shape.Element), (config.HeadDim, config.Element));
-                Assert.True(config.KeyBlock is >= 8 and <= 64 && config.KeyBlock % (shape.Element == ElementType.F32 ? 8 : 16) == 0, what);
-                Assert.True(config.Stages is 2 or 3 && config.RowTiles is 1 or 2, what);
+                CheckTiles(config, shape, device, what);
                 // Queries or context of a block fit where the kernel puts them.
                 Assert.True(config.SharedBytes >= config.BlockRows * shape.SharedRowBytes, what);
                 KernelWork work = config.Work(shape);
@@ -82,6 +81,7 @@ public sealed class AttentionConfigTests
     {
         // The sizes are checked against the compiled kernels when these are loaded.
         Assert.Equal(32, Unsafe.SizeOf<AttentionArgs>());
+        Assert.Equal(896, Unsafe.SizeOf<WarpgroupAttentionArgs>());
         Assert.Equal(40, Unsafe.SizeOf<AttentionProbabilitiesArgs>());
     }
 
@@ -95,6 +95,33 @@ public sealed class AttentionConfigTests
         Assert.True(config.Threads is >= 32 and <= 1024 && config.Threads % 32 == 0, $"{what}: {config.Threads} threads");
         Assert.True(config.RegisterBudget <= 255 && config.RegisterBudget * config.Threads * blocksPerSm <= 65536, $"{what}: {config.RegisterBudget} registers");
         Assert.True(config.Threads * blocksPerSm <= device.ThreadsPerSm, what);
+    }
+
+    private static void CheckTiles(AttentionConfig config, AttentionShape shape, DeviceLimits device, string what)
+    {
+        Assert.Equal(WarpgroupAttentionConfig.Serves(shape, device), config is WarpgroupAttentionConfig);
+        switch (config)
+        {
+            case WarpAttentionConfig warps:
+                Assert.True(config.KeyBlock is >= 8 and <= 64 && config.KeyBlock % (shape.Element == ElementType.F32 ? 8 : 16) == 0, what);
+                Assert.True(warps.Stages is 2 or 3 && warps.RowTiles is 1 or 2, what);
+                break;
+            case ResidentAttentionConfig resident:
+                Assert.True(resident.Keys >= shape.Tokens && resident.Keys < shape.Tokens + 16 && resident.Keys <= 272, what);
+                Assert.True(AttentionTiles.Fit(device, config.SharedBytes) >= config.BlocksPerSm, what);
+                // No block without queries.
+                Assert.InRange(resident.SharedBlocks, 1, AttentionShape.CeilDiv(shape.QueryTokens, config.BlockRows));
+                break;
+            case StreamedAttentionConfig streamed:
+                // The first block of keys is whole, and the last one has a key.
+                Assert.True(shape.Tokens > 272 && config.KeyBlock is >= 16 and <= 176 && config.KeyBlock % 16 == 0, what);
+                Assert.True(streamed.Stages is 2 or 3 && AttentionTiles.Fit(device, config.SharedBytes) >= 1, what);
+                Assert.True((streamed.Warpgroups * streamed.ConsumerRegisters) + 24 <= 512, what);
+                break;
+            default:
+                Assert.Fail($"{what} is of no known kind.");
+                break;
+        }
     }
 
     /// <summary>The presets, the test models and odd ones, in every element type.</summary>

@@ -30,6 +30,36 @@ public sealed class LayerNormKernelTests
     public void Massive_activations_cost_no_digits()
         => Check(new LayerNormShape(1, 5, 0, 5, 1280, ElementType.F32, ElementType.F32), massive: true);
 
+    /// <summary>A chain of norms, each of which may begin before the one in front of it has ended.</summary>
+    [Fact]
+    public void A_norm_waits_for_what_it_reads()
+    {
+        LayerNormShape shape = new(1, 9, 0, 9, 64, ElementType.F32, ElementType.F32);
+        using GpuDevice device = Emulator.Open();
+        using GpuStream stream = device.CreateStream();
+        using DeviceMemory<byte> x = Numbers.Upload(device, Numbers.Normal("x", shape.Rows * shape.Columns), ElementType.F32);
+        using DeviceMemory<byte> y = device.Allocate<byte>(x.Count), z = device.Allocate<byte>(x.Count);
+        using DeviceMemory<float> weight = Numbers.Upload(device, Numbers.Normal("weight", shape.Columns, 0.2, 1));
+        LayerNormKernel kernel = new(device, shape);
+        byte[] expected = Run(1, synchronize: true);
+        for (ulong seed = 2; seed <= 8; seed++)
+            Assert.Equal(expected, Run(seed, synchronize: false));
+
+        byte[] Run(ulong seed, bool synchronize)
+        {
+            Emulator.SetSeed(seed);
+            foreach ((DeviceMemory<byte> from, DeviceMemory<byte> to) in new[] { (x, y), (y, z), (z, y) })
+            {
+                kernel.Launch(stream, from.Pointer, weight.Pointer, weight.Pointer, to.Pointer, Eps);
+                if (synchronize)
+                    stream.Synchronize();
+            }
+
+            stream.Synchronize();
+            return Numbers.Download(device, y);
+        }
+    }
+
     private static void Check(LayerNormShape shape, bool massive)
     {
         using GpuDevice device = Emulator.Open();

@@ -14,7 +14,11 @@ public sealed class CudaLoadTests : IDisposable
     // Small, so that loading it hundreds of times is cheap; every kind of weight and conversion is there.
     private static readonly PixioConfig Config = new()
     {
-        HiddenSize = 32, HiddenLayers = 1, AttentionHeads = 2, ImageSize = 32, OutIndices = [1],
+        HiddenSize = 32,
+        HiddenLayers = 1,
+        AttentionHeads = 2,
+        ImageSize = 32,
+        OutIndices = [1],
     };
 
     private static readonly PixioModelOptions Options = new() { Device = "cuda", Precision = PixioPrecision.BF16 };

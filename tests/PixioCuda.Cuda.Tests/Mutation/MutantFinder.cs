@@ -2,8 +2,8 @@ using System.Text.RegularExpressions;
 
 namespace PixioCuda.Cuda.Tests;
 
-/// <summary>Finds what can be taken away in a device source: each barrier, wait, fence and commit, and each comparison that masks a
-/// tail.</summary>
+/// <summary>Finds what can be taken away in a device source: each barrier, arrival, wait, fence and commit, and each comparison that masks
+/// a tail; and what can be confused: the parity of an mbarrier's phase, and a swizzle.</summary>
 internal static partial class MutantFinder
 {
     /// <summary>All mutants of a source, in the order of its text.</summary>
@@ -21,6 +21,18 @@ internal static partial class MutantFinder
             Group count = match.Groups["count"];
             if (count.Success)
                 Add(count.Index, count.Length, $"({count.Value}) + 1", $"one group more than {match.Value}");
+        }
+
+        foreach (Match match in Parities().Matches(code).Where(match => !IsDefinition(code, match.Index)))
+        {
+            Group parity = match.Groups["parity"];
+            Add(parity.Index, parity.Length, $"({parity.Value}) ^ 1", $"the other phase in {match.Value}");
+        }
+
+        foreach (Match match in Swizzles().Matches(code))
+        {
+            string other = match.Value.EndsWith("k64", StringComparison.Ordinal) ? "Swizzle::k128" : "Swizzle::k64";
+            Add(match.Index, match.Length, other, $"{other} for {match.Value}");
         }
 
         foreach ((int start, int length) in Conditions(code).SelectMany(condition => Conjuncts(code, condition.Start, condition.Length)))
@@ -125,8 +137,18 @@ internal static partial class MutantFinder
     [GeneratedRegex(@"//[^\n]*")]
     private static partial Regex Comments();
 
-    [GeneratedRegex(@"\b(?:(?:block_sync|warp_sync|cp_async_commit)\(\)|barrier_(?:sync|arrive)\([^;]*\)|fence_\w+\([^;]*\)|cp_async_wait<(?<count>[^;]*)>\(\));")]
+    [GeneratedRegex(
+        @"\b(?:(?:block_sync|warp_sync|cp_async_commit|wgmma_fence|wgmma_commit|tensor_store_commit)\(\)"
+        + @"|(?:wait_for_dependencies|cluster_arrive|cluster_wait)\(\)|barrier_(?:sync|arrive)\([^;]*\)|fence_\w+\([^;]*\)|mbarrier_(?:wait|wait_cluster|arrive|arrive_at)\([^;]*\)"
+        + @"|(?:cp_async_wait|wgmma_wait|tensor_store_wait|tensor_store_wait_read)<(?<count>[^;]*)>\([^;]*\));")]
     private static partial Regex Statements();
+
+    [GeneratedRegex(@"\bmbarrier_wait(?:_cluster)?\([^;]*, (?<parity>[^;,]*)\);")]
+    private static partial Regex Parities();
+
+    // Where one is chosen, not where they are listed or translated.
+    [GeneratedRegex(@"(?<!case )\bSwizzle::k(?:128|64|32)\b")]
+    private static partial Regex Swizzles();
 
     [GeneratedRegex(@"\bif \(")]
     private static partial Regex If();

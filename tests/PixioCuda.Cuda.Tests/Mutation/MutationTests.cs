@@ -6,6 +6,7 @@ namespace PixioCuda.Cuda.Tests;
 /// <summary>Each barrier, wait, fence, commit and tail mask of the kernels is taken away in turn: the kernels' tests have to
 /// notice.</summary>
 [Collection(nameof(EmulatorAlone))]
+[Trait(Emulator.Category, Emulator.Only)]
 public sealed class MutationTests(ITestOutputHelper output)
 {
     private const int SampleSize = 10;
@@ -39,6 +40,9 @@ public sealed class MutationTests(ITestOutputHelper output)
                 if (is_row && column + 1 < kColumns) x = row >= args.rows ? 0 : load(y < z ? 1 : 2);
                 if constexpr (kA < kB) warp_sync();
                 for (u32 i = 0; i < n; i++) cp_async_commit();
+                mbarrier_wait(full(stage), ring.phase ^ 1);
+                wgmma_wait<1>(sums);
+                load(descriptor<Swizzle::k128>(tile));
                 return a < b ? a : b;
             }
             """;
@@ -53,6 +57,11 @@ public sealed class MutationTests(ITestOutputHelper output)
             "    if (is_row && column + 1 < kColumns) x = row >= args.rows ? 0 : load(true ? 1 : 2);",
             "    if constexpr (kA < kB) ;",
             "    for (u32 i = 0; i < n; i++) ;",
+            "    ;",
+            "    mbarrier_wait(full(stage), (ring.phase ^ 1) ^ 1);",
+            "    ;",
+            "    wgmma_wait<(1) + 1>(sums);",
+            "    load(descriptor<Swizzle::k64>(tile));",
         ], MutantFinder.Find("k.cu", Text).Select(mutant => mutant.Apply(Text).Split('\n').Except(Text.Split('\n')).Single()));
     }
 
@@ -71,14 +80,18 @@ public sealed class MutationTests(ITestOutputHelper output)
         Assert.All(fates, pair => Assert.True(pair.Fate == MutantFate.Killed, $"{pair.Mutant.Id} survives."));
     }
 
-    /// <summary>make mutate: all of them, which takes long.</summary>
+    /// <summary>make mutate: all of them, which takes long; or those of some files (make mutate FILES="gemm.cu panel.cuh").</summary>
     [Fact(Explicit = true)]
     public void Every_mutant_is_killed_or_listed()
     {
         Emulator.RequireEmulation();
-        (Mutant Mutant, MutantFate Fate)[] fates = RunAll([.. MutantSources.All()]);
+        string[] files = (Environment.GetEnvironmentVariable("PIXIO_TEST_MUTANTS_OF") ?? "").Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        Mutant[] mutants = [.. MutantSources.All().Where(mutant => files.Length == 0 || files.Contains(mutant.File))];
+        Assert.True(mutants.Length > 0, $"There are no mutants of {string.Join(' ', files)}.");
+        (Mutant Mutant, MutantFate Fate)[] fates = RunAll(mutants);
         string[] survivors = [.. fates.Where(pair => pair.Fate == MutantFate.Survived).Select(pair => pair.Mutant.Id)];
-        string[] unlisted = [.. survivors.Where(id => !Listed.ContainsKey(id))], needless = [.. Listed.Keys.Except(survivors)];
+        string[] unlisted = [.. survivors.Where(id => !Listed.ContainsKey(id))];
+        string[] needless = [.. Listed.Keys.Intersect(mutants.Select(mutant => mutant.Id)).Except(survivors)];
         string score = $"{fates.Length - survivors.Length} of {fates.Length} mutants killed, "
             + $"{survivors.Length - unlisted.Length} listed, {unlisted.Length} survive";
         output.WriteLine(score);

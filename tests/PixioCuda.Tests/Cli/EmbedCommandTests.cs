@@ -25,6 +25,17 @@ public class EmbedCommandTests
     }
 
     [Fact]
+    public void Weights_in_half_precision_are_in_the_stamp()
+    {
+        PixioRun run = PixioRun.Of(
+            "embed", CliData.Cat, "--model", CliData.Model, "--device", "cpu", "--weights-in-memory", "bf16", "--json", "--quiet");
+        Assert.Equal(0, run.ExitCode);
+        using var json = JsonDocument.Parse(Assert.Single(run.OutLines));
+        Assert.Equal("BF16", json.RootElement.GetProperty("weights_in_memory").GetString());
+        Assert.NotEqual(CliData.Embedding(CliData.Cat), CliData.Floats(json.RootElement.GetProperty("embedding")));
+    }
+
+    [Fact]
     public void Json_lines_hold_whole_embeddings_in_the_order_of_the_arguments()
     {
         string[] pictures = [CliData.Rocket, CliData.Cat, CliData.Coffee];

@@ -17,11 +17,22 @@ public class UsageTests
         { "embed x.png --model random:vitb16 --threads 0", "from 1 to 1024" },
         { "embed x.png --model random:vitb16 --batch many", "from 1 to 1024" },
         { "embed x.png --model random:vitb16 --resize 256", "HEIGHTxWIDTH" },
-        { "embed x.png --model random:vitb16 --output out.pt", ".npy or .safetensors or .jsonl" },
+        { "embed x.png --model random:vitb16 --output out.pt", ".npy or .safetensors or .parquet or .jsonl" },
         { "embed x.png --model random:vitb16 --output /no/such/folder/out.npy", "/no/such/folder" },
         { "embed x.png --model random:vitb16 --hidden-states 8 --output out.npy", ".safetensors" },
         { "embed x.png --model random:vitb16 --hidden-states 8;9 --output out.safetensors", "commas" },
         { "embed - - --model random:vitb16", "only once" },
+        { "embed - --list - --model random:vitb16", "not both" },
+        { "embed x.png --model random:vitb16 --format tiff --output out", "npy, safetensors, parquet, jsonl" },
+        { "embed x.png --model random:vitb16 --format npy", "--output FOLDER" },
+        { "embed x.png --model random:vitb16 --output out.npy --shard 0/2", "--format" },
+        { "embed x.png --model random:vitb16 --output out --format npy --shard 2/2", "0/2 to 1/2" },
+        { "embed x.png --model random:vitb16 --output out --format npy --shard half", "I/N" },
+        { "embed x.png --model random:vitb16 --fail-fast --max-failures 3", "not both" },
+        { "embed x.png --model random:vitb16 --output out.parquet --embedding dense-2d", ".safetensors" },
+        { "embed x.png --model random:vitb16 --output out.parquet --dtype f16", ".npy" },
+        { "embed x.png --model random:vitb16 --dtype f16", "--output" },
+        { "embed - --model random:vitb16 --output out --format npy", "standard input" },
         { "features x.png --model random:vitb16", "--output" },
         { "features x.png --model random:vitb16 --output a.safetensors --out-features stem --out-indices 0", "not by both" },
         { "info random:vitb16 --shape 1x2x3x4", "BATCHxHEIGHTxWIDTH" },
@@ -36,6 +47,8 @@ public class UsageTests
         { "bench --gemm openblas", "native, cublaslt" },
         { "profile --check-finite", "--check-finite" },
         { "show x.png --model random:vitb16 --output x.jpg", ".png" },
+        { "embed x.png --model random:vitb16 --weights-in-memory f16", "f32, bf16" },
+        { "bench --device cuda --weights-in-memory bf16", "CUDA" },
         { "profile --device cpu", "pixio bench --device cpu" },
         { "profile --plan --runs 3", "--plan runs nothing" },
         { "profile --plan --trace t.json", "--plan runs nothing" },
@@ -62,7 +75,9 @@ public class UsageTests
     [InlineData("embed {0} --model {1}", "{cat}", "random:vitb17")]
     [InlineData("embed {0} --model {1}", "{cat}", "random:vitb16@x")]
     [InlineData("embed {0} --model {1} --max-pixels 1000", "{cat}", "{tiny}")]
-    [InlineData("embed {0} --model {1}", "{images}", "{tiny}")]
+    [InlineData("features {0} --model {1} --output never-written.safetensors", "{images}", "{tiny}")]
+    [InlineData("embed {0} --model {1}", "no-such-*.jpg", "{tiny}")]
+    [InlineData("embed --list {0} --model {1}", "no-such.txt", "{tiny}")]
     [InlineData("embed {0} --model {1}", "{cat}", "{images}")]
     [InlineData("show {0} --model {1} --output never-written.png", "{bad}", "{tiny}")]
     [InlineData("info {1}", "", "{odd-config}")]

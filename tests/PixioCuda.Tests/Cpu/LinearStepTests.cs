@@ -1,4 +1,5 @@
 using PixioCuda.Cpu;
+using PixioCuda.Weights;
 using Xunit;
 
 namespace PixioCuda.Tests.Cpu;
@@ -70,6 +71,26 @@ public unsafe class LinearStepTests
         Assert.True(error < 0.7 * Math.Sqrt(plainError / norm), $"relative L2 error {error:E2} is no better than a plain sum's {Math.Sqrt(plainError / norm):E2}");
     }
 
+    [Theory]
+    [MemberData(nameof(VectorWidths))]
+    public void Weights_in_half_precision_give_the_bits_of_float32(int vectorBits)
+    {
+        foreach ((int rows, int columns, int depth) in new[] { (1, 1, 1), (9, 33, 255), (65, 96, 257), (265, 48, 600) })
+        {
+            Problem problem = new(rows, columns, depth, Bias: true, Gelu: false, Residual: true);
+            float[] input = Noise.Normal($"input{problem}", rows * depth), noise = Noise.Normal($"weight{problem}", columns * depth);
+            float[] bias = Noise.Normal($"bias{problem}", columns), residual = Noise.Normal($"residual{problem}", rows * columns);
+            float[] brain = [.. noise.Select(value => BitConverter.UInt32BitsToSingle(BitConverter.SingleToUInt32Bits(value) & 0xFFFF_0000))];
+            float[] half = [.. noise.Select(value => (float)(Half)value)];
+            foreach ((DType type, float[] weight) in new[] { (DType.BF16, brain), (DType.F16, half) })
+            {
+                Assert.Equal(
+                    Run(problem, input, weight, bias, residual, vectorBits, threads: 2),
+                    Run(problem, input, weight, bias, residual, vectorBits, threads: 2, type));
+            }
+        }
+    }
+
     private static void Check(Problem problem, int vectorBits, int threads)
     {
         (int rows, int columns, int depth, bool hasBias, bool gelu, bool hasResidual) = problem;
@@ -95,16 +116,16 @@ public unsafe class LinearStepTests
         Accuracy.Within(1e-6, actual, expected, $"{problem}, {vectorBits} bits, {threads} threads");
     }
 
-    private static float[] Run(Problem problem, float[] input, float[] weight, float[]? bias, float[]? residual, int vectorBits, int threads)
+    private static float[] Run(Problem problem, float[] input, float[] weight, float[]? bias, float[]? residual, int vectorBits, int threads, DType type = DType.F32)
     {
         using CpuFixture fixture = new(vectorBits, threads);
         CpuTarget target = fixture.Target;
         int rowsPadded = target.PadRows(problem.Rows);
-        using PackedMatrix matrix = new(problem.Columns, problem.Depth, target);
+        using PackedMatrix matrix = new(problem.Columns, problem.Depth, target, type);
         for (int panel = 0; panel < matrix.PanelCount; panel++)
         {
             (int first, int count) = matrix.PanelRows(panel);
-            matrix.PackPanel(panel, weight.AsSpan(first * problem.Depth, count * problem.Depth));
+            matrix.PackPanel(panel, weight.AsSpan(first * problem.Depth, count * problem.Depth), new float[problem.Depth * matrix.PanelColumns]);
         }
 
         CpuOperand inputOperand = fixture.Put(input, problem.Rows, rowsPadded, problem.Depth, CpuLayout.KChunked);

@@ -59,30 +59,9 @@ public class GoldenModelTests
         foreach (string name in names)
         {
             GoldenTensor expected = folder.Tensor(caseName, name);
-            float[] actual = Sampled(outputs, name, expected, name == "last_hidden_state" ? folder.TokenStride(caseName) : 1);
+            float[] actual = GoldenModels.Sampled(outputs, name, expected, name == "last_hidden_state" ? folder.TokenStride(caseName) : 1);
             double bound = folder.Float32Error(caseName, name) is double error ? 2 * error : Accuracy.Float32Default;
             Accuracy.Within(bound, actual, expected.Values, $"{folderName}/{caseName} {name}");
         }
-    }
-
-    /// <summary>The elements of an output that the reference has: large cases keep every n-th token, or the first few.</summary>
-    private static float[] Sampled(EncoderOutputs outputs, string name, GoldenTensor expected, int tokenStride)
-    {
-        IReadOnlyList<int> shape = outputs.ShapeOf(name);
-        ReadOnlySpan<float> values = outputs[name].Span;
-        if (shape.Select(dimension => (long)dimension).SequenceEqual(expected.Shape))
-            return values.ToArray();
-
-        (int batch, int tokens, int width) = (shape[0], shape[1], shape[2]);
-        int kept = (int)expected.Shape[1];
-        Assert.Equal([batch, kept, width], expected.Shape);
-        List<float> sampled = [];
-        for (int picture = 0; picture < batch; picture++)
-        {
-            for (int token = 0; token < kept; token++)
-                sampled.AddRange(values.Slice(((picture * tokens) + (token * tokenStride)) * width, width));
-        }
-
-        return [.. sampled];
     }
 }

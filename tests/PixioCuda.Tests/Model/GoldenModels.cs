@@ -1,5 +1,6 @@
 using System.Globalization;
 using PixioCuda.Weights;
+using Xunit;
 
 namespace PixioCuda.Tests.Model;
 
@@ -25,4 +26,25 @@ internal static class GoldenModels
     /// <summary>The numbers behind a prefix among the names of outputs, ascending.</summary>
     public static IReadOnlyList<int> Indices(IEnumerable<string> names, string prefix) =>
         [.. names.Where(name => name.StartsWith(prefix, StringComparison.Ordinal)).Select(name => int.Parse(name[prefix.Length..], CultureInfo.InvariantCulture)).Order()];
+
+    /// <summary>The elements of an output that the reference has: large cases keep every n-th token, or the first few.</summary>
+    public static float[] Sampled(EncoderOutputs outputs, string name, GoldenTensor expected, int tokenStride)
+    {
+        IReadOnlyList<int> shape = outputs.ShapeOf(name);
+        ReadOnlySpan<float> values = outputs[name].Span;
+        if (shape.Select(dimension => (long)dimension).SequenceEqual(expected.Shape))
+            return values.ToArray();
+
+        (int batch, int tokens, int width) = (shape[0], shape[1], shape[2]);
+        int kept = (int)expected.Shape[1];
+        Assert.Equal([batch, kept, width], expected.Shape);
+        List<float> sampled = [];
+        for (int picture = 0; picture < batch; picture++)
+        {
+            for (int token = 0; token < kept; token++)
+                sampled.AddRange(values.Slice(((picture * tokens) + (token * tokenStride)) * width, width));
+        }
+
+        return [.. sampled];
+    }
 }

@@ -205,7 +205,7 @@ public sealed class PicturePipelineTests : IDisposable
 
         // A model that cannot be loaded, told as what went wrong.
         using PicturePipeline pipeline = PicturePipeline.Start(
-            Numbers(10), Task.FromException<PixioModel>(new ModelFormatException("no model")), new PixioModelOptions(), options, TestEnd);
+            Numbers(10), Task.FromException<PixioModel>(new ModelFormatException("no model")), new PixioModelOptions(), options, tapsFor: null, TestEnd);
         await Assert.ThrowsAsync<ModelFormatException>(async () => await pipeline.ResultsAsync().ToListAsync(TestEnd));
     }
 

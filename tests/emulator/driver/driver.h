@@ -85,8 +85,9 @@ struct Work {
     const char* name = "";
     // launches
     Function* function = nullptr;
-    uint3 grid{}, block{};
+    uint3 grid{}, block{}, cluster{1, 1, 1};
     unsigned shared_bytes = 0;
+    bool programmatic = false;    // may begin before the launch in front of it has ended
     std::vector<unsigned char> args{};
     // copies and memsets
     CUdeviceptr destination = 0, source = 0;
@@ -120,6 +121,7 @@ struct Stream : Handle {
     std::shared_ptr<emulator::Capture> capture;
     std::vector<unsigned> frontier;    // within a capture: the nodes behind which the next one comes
     const void* owner = nullptr;       // the host thread that made it
+    emulator::LaunchChain chain;       // what ran last
 };
 
 struct GraphNode {
@@ -230,14 +232,17 @@ void settle_uses(uintptr_t memory, const char* what);
 /// As above, for launches of a module's functions.
 void settle_uses(const Module& module);
 
-int run_work(Work& work, Device& device);
-int run_launch_work(const Work& work, Device& device);
+/// `chain` is what ran in front of it, and becomes what a launch behind it follows.
+int run_work(Work& work, Device& device, LaunchChain& chain);
+int run_launch_work(const Work& work, Device& device, LaunchChain& chain);
 int run_memory_work(const Work& work, Device& device);
 int run_graph(const GraphBody& body, Device& device);
 
 /// A launch, once its function, geometry and arguments are found to be in order.
 int make_launch(Work& work, Device& device, Function* function, const uint3& grid, const uint3& block, unsigned shared_bytes,
     void** arguments);
+/// What the attributes of a launch say.
+int set_attributes(Work& work, const Device& device, const CUlaunchConfig& config);
 
 /// Marks the captures that forbid unsafe calls here as invalid; 0 when there are none.
 int invalidate_captures(const char* function);

@@ -116,6 +116,7 @@ int run_graph(const GraphBody& body, Device& device) {
     // Nodes that nothing orders may run in either order.
     Random random(next_seed());
     std::vector<bool> done(body.nodes.size());
+    std::vector<LaunchChain> chains(body.nodes.size());
     for (size_t left = body.nodes.size(); left > 0; left--) {
         std::vector<unsigned> ready;
         for (unsigned i = 0; i < body.nodes.size(); i++) {
@@ -125,7 +126,11 @@ int run_graph(const GraphBody& body, Device& device) {
         }
         unsigned chosen = ready[random.below(static_cast<uint32_t>(ready.size()))];
         Work work = body.nodes[chosen].work;
-        if (int error = run_work(work, device))
+        // A programmatic edge leads from one launch to the next.
+        const auto& after = body.nodes[chosen].after;
+        if (work.programmatic && after.size() == 1)
+            chains[chosen] = chains[after[0]];
+        if (int error = run_work(work, device, chains[chosen]))
             return error;
         done[chosen] = true;
     }
@@ -288,6 +293,8 @@ int cuGraphExecKernelNodeSetParams_v2(GraphExec* exec, GraphNode* node, const CU
             {parameters->blockX, parameters->blockY, parameters->blockZ}, parameters->sharedBytes, parameters->kernelParams);
         if (error)
             return error;
+        work.cluster = each.work.cluster;
+        work.programmatic = each.work.programmatic;
         each.work = std::move(work);
         exec->body = body;
         return CUDA_SUCCESS;
@@ -310,7 +317,7 @@ int cuGraphExecUpdate_v2(GraphExec* exec, Graph* graph, CUgraphExecUpdateResultI
     for (size_t i = 0; i < new_nodes.size() && !info->result; i++) {
         if (old_nodes[i].after != new_nodes[i].after)
             info->result = CU_GRAPH_EXEC_UPDATE_ERROR_TOPOLOGY_CHANGED;
-        else if (old_nodes[i].work.kind != new_nodes[i].work.kind)
+        else if (old_nodes[i].work.kind != new_nodes[i].work.kind || old_nodes[i].work.programmatic != new_nodes[i].work.programmatic)
             info->result = CU_GRAPH_EXEC_UPDATE_ERROR_NODE_TYPE_CHANGED;
         else if (old_nodes[i].work.function && old_nodes[i].work.function->module->device != new_nodes[i].work.function->module->device)
             info->result = CU_GRAPH_EXEC_UPDATE_ERROR_FUNCTION_CHANGED;

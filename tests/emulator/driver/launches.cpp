@@ -71,7 +71,29 @@ int make_launch(Work& work, Device& device, Function* function, const uint3& gri
     return CUDA_SUCCESS;
 }
 
-int run_launch_work(const Work& work, Device& device) {
+int set_attributes(Work& work, const Device& device, const CUlaunchConfig& config) {
+    for (unsigned i = 0; i < config.attributeCount; i++) {
+        const CUlaunchAttribute& attribute = config.attributes[i];
+        if (attribute.id == CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION) {
+            work.programmatic = attribute.programmatic != 0;
+            continue;
+        }
+        if (attribute.id != CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION)
+            return refuse(CUDA_ERROR_INVALID_VALUE, "a launch has an attribute that is not known: " + std::to_string(attribute.id));
+        const auto& cluster = attribute.cluster;
+        uint64_t blocks = static_cast<uint64_t>(cluster.x) * cluster.y * cluster.z;
+        if (device.properties.major < 9 || blocks == 0 || blocks > 8 || config.gridX % cluster.x || config.gridY % cluster.y
+            || config.gridZ % cluster.z)
+            return refuse(CUDA_ERROR_INVALID_VALUE,
+                "a launch asks for clusters that the device does not have, or that do not divide its grid");
+        work.cluster = {cluster.x, cluster.y, cluster.z};
+    }
+    if (work.programmatic && device.properties.major < 9)
+        return refuse(CUDA_ERROR_NOT_SUPPORTED, "a launch asks to begin early, which the device cannot do");
+    return CUDA_SUCCESS;
+}
+
+int run_launch_work(const Work& work, Device& device, LaunchChain& chain) {
     if (DeviceMemory::is_idle())
         return CUDA_SUCCESS;
     const Function& function = *work.function;
@@ -80,6 +102,9 @@ int run_launch_work(const Work& work, Device& device) {
     request.entry = function.entry;
     request.grid = work.grid;
     request.block = work.block;
+    request.cluster = work.cluster;
+    request.max_threads = function.info.max_threads;
+    request.order = work.programmatic ? chain.next() : LaunchOrder{};
     request.shared_bytes = work.shared_bytes;
     request.shared_address_base = device.properties.major >= 9 ? 0x400 : 0;
     request.image_begin = function.module->image_begin;
@@ -91,6 +116,7 @@ int run_launch_work(const Work& work, Device& device) {
     LaunchResult result = run_launch(request);
     add(traffic_total, result.traffic);
     launch_total++;
+    chain.follow(request.order, result.number, result.waited_for_dependencies);
     if (result.code)
         remember_error(result.error);
     return result.code;
@@ -108,25 +134,12 @@ int cuLaunchKernelEx(const CUlaunchConfig* config, Function* function, void** ar
         return error;
     if (!config || !arguments || extra || (config->attributeCount && !config->attributes))
         return CUDA_ERROR_INVALID_VALUE;
-    for (unsigned i = 0; i < config->attributeCount; i++) {
-        const CUlaunchAttribute& attribute = config->attributes[i];
-        if (attribute.id == CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION)
-            continue;    // Only allows to begin earlier, which nobody has to.
-        if (attribute.id != CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION)
-            return refuse(CUDA_ERROR_INVALID_VALUE, "a launch has an attribute that is not known: " + std::to_string(attribute.id));
-        const auto& cluster = attribute.cluster;
-        uint64_t blocks = static_cast<uint64_t>(cluster.x) * cluster.y * cluster.z;
-        if (device->properties.major < 9 || blocks == 0 || blocks > 8 || config->gridX % cluster.x || config->gridY % cluster.y
-            || config->gridZ % cluster.z)
-            return refuse(CUDA_ERROR_INVALID_VALUE,
-                "a launch asks for clusters that the device does not have, or that do not divide its grid");
-        if (blocks > 1)
-            return refuse(CUDA_ERROR_NOT_SUPPORTED, "the emulator runs no clusters of several blocks");
-    }
     Work work{WorkKind::kLaunch};
     int error = make_launch(work, *device, function, {config->gridX, config->gridY, config->gridZ},
         {config->blockX, config->blockY, config->blockZ},
         config->sharedBytes, arguments);
+    if (!error)
+        error = set_attributes(work, *device, *config);
     return error ? error : enqueue(config->stream, device, std::move(work));
 }
 

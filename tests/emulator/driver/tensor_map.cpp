@@ -1,21 +1,12 @@
-// cuTensorMapEncodeTiled: the driver's rules, and an encoding that only this emulator reads.
+// cuTensorMapEncodeTiled: the driver's rules; the encoding is the emulator's own.
 #include <cstring>
 
+#include "../runtime/tensor_map.h"
 #include "driver.h"
 
 using namespace emulator;
 
 namespace {
-struct EncodedTensorMap {
-    uint64_t magic, address;
-    uint64_t dims[5], strides[4];
-    uint16_t box[5], steps[5];
-    uint8_t type, rank, swizzle, promotion, interleave, fills_with_nan;
-    uint8_t padding[14];
-};
-static_assert(sizeof(EncodedTensorMap) <= 128);
-constexpr uint64_t kMagic = 0x70616D5F544D5045u;
-
 /// 0 for a type that is none: u8, u16, u32, s32, u64, s64, f16, f32, f64, bf16, f32 flushed, tf32, tf32 flushed.
 unsigned element_bytes(int type) {
     constexpr unsigned kBytes[] = {1, 2, 4, 4, 8, 8, 2, 4, 8, 2, 4, 4, 4};
@@ -47,7 +38,8 @@ int cuTensorMapEncodeTiled(void* map, int type, unsigned rank, CUdeviceptr addre
     if (fill == 1 && type < 6)
         return broken("only floating-point elements can be filled with NaN");
     EncodedTensorMap encoded{};
-    encoded.magic = kMagic;
+    encoded.magic = EncodedTensorMap::kMagic;
+    encoded.element_bytes = static_cast<uint8_t>(bytes);
     encoded.address = address;
     encoded.type = static_cast<uint8_t>(type);
     encoded.rank = static_cast<uint8_t>(rank);

@@ -45,7 +45,7 @@ bool run_one(Stream& stream) {
         stream.pending.pop_front();
     }
     if (!stream.device->sticky_error) {
-        if (int error = run_work(work, *stream.device)) {
+        if (int error = run_work(work, *stream.device, stream.chain)) {
             char text[4096];
             emulatorLastError(text, sizeof text);
             stream.device->sticky_text = text;
@@ -72,9 +72,11 @@ void run_ahead(Stream* stream) {
 }
 } // namespace
 
-int run_work(Work& work, Device& device) {
+int run_work(Work& work, Device& device, LaunchChain& chain) {
+    if (work.kind == WorkKind::kLaunch)
+        return run_launch_work(work, device, chain);
+    chain = {};
     switch (work.kind) {
-    case WorkKind::kLaunch: return run_launch_work(work, device);
     case WorkKind::kRecord: return run_record(work);
     case WorkKind::kWait: return run_wait(work);
     case WorkKind::kGraph: return run_graph(*work.graph, device);

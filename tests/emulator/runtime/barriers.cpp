@@ -14,18 +14,18 @@ Barrier& enter(unsigned id, unsigned threads, const char* what) {
     if (barrier.arrived && barrier.expected != threads)
         fail(kIllegalInstruction, "executes %s on barrier %u for %u threads, where others wait for %u", what, id, threads, barrier.expected);
     if (barrier.arrived == 0)
-        barrier.known.assign(thread.block->clocks.threads(), 0);
+        barrier.known.assign(clocks_of(thread).threads(), 0);
     barrier.expected = threads;
     barrier.arrived++;
-    thread.block->clocks.join(barrier.known, thread.index);
-    thread.block->clocks.advance(thread.index);
+    clocks_of(thread).join(barrier.known, thread.clock_index);
+    clocks_of(thread).advance(thread.clock_index);
     return barrier;
 }
 
 /// Everybody who waits learns what everybody who came knows.
 void complete(Barrier& barrier, Block& block) {
     for (Thread* thread : barrier.waiters) {
-        block.clocks.learn(thread->index, barrier.known);
+        block.cluster->clocks.learn(thread->clock_index, barrier.known);
         wake(*thread);
     }
     barrier.expected = barrier.arrived = 0;

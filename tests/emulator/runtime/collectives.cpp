@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "memory_access.h"
+#include "number_formats.h"
 
 namespace emulator {
 
@@ -76,27 +77,6 @@ struct Product {
     EmulatedFloats4 c;
 };
 
-float bits_to_float(uint32_t bits) {
-    float value;
-    std::memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-struct Bf16 {
-    static float low(uint32_t pair) { return bits_to_float(pair << 16); }
-    static float high(uint32_t pair) { return bits_to_float(pair & 0xFFFF0000u); }
-};
-
-struct F16 {
-    static float widen(uint16_t bits) {
-        _Float16 value;
-        std::memcpy(&value, &bits, sizeof value);
-        return value;
-    }
-    static float low(uint32_t pair) { return widen(static_cast<uint16_t>(pair)); }
-    static float high(uint32_t pair) { return widen(static_cast<uint16_t>(pair >> 16)); }
-};
-
 /// mma.m16n8k16 by its fragment layouts (g = lane / 4, t = lane % 4): A register r holds row g + 8 (r & 1), k 2t + 8 (r >> 1) + {0, 1};
 /// B register r holds k 2t + 8r + {0, 1}, column g; C element 2h + e is row g + 8h, column 2t + e. Sums ascend in k, in float32.
 template <typename Format>
@@ -149,12 +129,12 @@ void emulator_syncwarp(unsigned mask) {
     int nothing = 0;
     together("__syncwarp", mask, nullptr, nothing, [&](Collective&) {
         Warp& warp = *current_thread()->warp;
-        VectorClocks& clocks = warp.block->clocks;
+        VectorClocks& clocks = warp.block->cluster->clocks;
         std::vector<uint32_t>& known = clocks.scratch();
         for (unsigned rest = mask; rest; rest &= rest - 1)
-            clocks.join(known, warp.thread(__builtin_ctz(rest)).index);
+            clocks.join(known, warp.thread(__builtin_ctz(rest)).clock_index);
         for (unsigned rest = mask; rest; rest &= rest - 1) {
-            unsigned index = warp.thread(__builtin_ctz(rest)).index;
+            unsigned index = warp.thread(__builtin_ctz(rest)).clock_index;
             clocks.learn(index, known);
             clocks.advance(index);
         }

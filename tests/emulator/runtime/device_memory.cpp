@@ -43,6 +43,15 @@ Registry& registry() {
     return *instance;
 }
 
+size_t round_up(size_t value, size_t multiple) { return (value + multiple - 1) / multiple * multiple; }
+
+/// Gives back the whole pages of a range whose first and last may be shared.
+void give_back_pages(void* begin, size_t bytes) {
+    uintptr_t first = round_up(reinterpret_cast<uintptr_t>(begin), kPage), last = (reinterpret_cast<uintptr_t>(begin) + bytes) / kPage * kPage;
+    if (first < last)
+        madvise(reinterpret_cast<void*>(first), last - first, MADV_DONTNEED);
+}
+
 void* reserve_range(size_t bytes, int protection) {
     // Only pages that are touched take memory.
     void* memory = mmap(nullptr, bytes, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -52,8 +61,6 @@ void* reserve_range(size_t bytes, int protection) {
     }
     return memory;
 }
-
-size_t round_up(size_t value, size_t multiple) { return (value + multiple - 1) / multiple * multiple; }
 
 /// The entry that begins at or before an address, in the room that belongs to it; null for none.
 Entry* entry_near(const void* pointer) {
@@ -136,13 +143,15 @@ void DeviceMemory::release(unsigned char* memory) {
     all.live--;
     if (entry.allocation.digest_only)
         return;
-    std::memset(states_ + start, kOutside, entry.allocation.bytes);
     madvise(memory, pages, MADV_DONTNEED);
     mprotect(memory, pages, PROT_NONE);
-    // Whole pages of the shadow; its records lie eight bytes to a byte, so that every page of memory is eight of theirs. Those of lines
-    // stay as they are, for this memory is never used again.
+    // This memory is never used again, so that its shadow goes too: pages that are given back read as zeros.
+    static_assert(kOutside == 0);
+    madvise(states_ + start, pages, MADV_DONTNEED);
     madvise(writes_ + start, pages * sizeof(AccessRecord), MADV_DONTNEED);
     madvise(reads_ + start, pages * sizeof(AccessRecord), MADV_DONTNEED);
+    give_back_pages(line_writes_ + start / kLineBytes, pages / kLineBytes * sizeof(AccessRecord));
+    give_back_pages(line_reads_ + start / kLineBytes, pages / kLineBytes * sizeof(AccessRecord));
 }
 
 size_t DeviceMemory::release_all(int device) {

@@ -13,6 +13,7 @@ enum ByteState : uint8_t {
     kUninitialised = 1,  // allocated, never written
     kInitialised = 2,
     kAsyncPending = 3,   // an asynchronous copy may write it at any moment
+    kBarrierState = 4,   // part of an mbarrier
 };
 
 /// Who touched a byte of global memory last, packed: launch 16, block 20, thread 11, clock 17 bits. 0 is nobody.

@@ -40,11 +40,11 @@ bool ordered_in_launch(const Thread& thread, AccessRecord earlier) {
     if (block_of(earlier) != thread.block->number)
         return false;
     unsigned other = thread_of(earlier);
-    const VectorClocks& clocks = thread.block->clocks;
+    const uint32_t* known = known_of(thread, *thread.block);
     if (other != kSeveral)
-        return other == thread.index || clocks.ordered(other, clock_of(earlier), thread.index);
-    for (unsigned i = 0; i < clocks.threads(); i++) {
-        if (i != thread.index && !clocks.ordered(i, clock_of(earlier), thread.index))
+        return other == thread.index || known[other] >= clock_of(earlier);
+    for (unsigned i = 0; i < thread.block->threads.size(); i++) {
+        if (i != thread.index && known[i] < clock_of(earlier))
             return false;
     }
     return true;
@@ -52,8 +52,10 @@ bool ordered_in_launch(const Thread& thread, AccessRecord earlier) {
 
 /// Whether what `earlier` tells of is ordered before what the thread does now.
 inline bool ordered(const Thread& thread, AccessRecord earlier) {
-    // Kernels of one stream run one after the other; an older launch is over.
-    return launch_of(earlier) != thread.block->launch->number || ordered_in_launch(thread, earlier);
+    const Launch& launch = *thread.block->launch;
+    if (launch_of(earlier) == launch.number)
+        return ordered_in_launch(thread, earlier);
+    return launch.request.order.is_over(launch_of(earlier), launch.number, thread.waited_for_dependencies);
 }
 
 [[noreturn]] void fail_state(const void* pointer, unsigned bytes, const char* what, unsigned byte, bool outside) {
@@ -79,8 +81,13 @@ inline void check_state(const void* pointer, size_t offset, const char* what, bo
     }
 }
 
+unsigned current_thread_launch() { return current_thread()->block->launch->number; }
+
 [[noreturn]] void fail_race(const char* what, const void* pointer, const char* did, AccessRecord other) {
     std::string near = DeviceMemory::describe(pointer);
+    if (launch_of(other) != current_thread_launch())
+        fail(kLaunchFailed, "%s global memory at %p, which a kernel in front of it %s that may not have ended yet (griddepcontrol.wait)%s",
+            what, pointer, did, near.c_str());
     if (thread_of(other) == kAtomic)
         fail(kLaunchFailed, "%s global memory at %p, which others change atomically in the same launch%s", what, pointer, near.c_str());
     if (block_of(other) == kSeveralBlocks)
@@ -93,9 +100,10 @@ inline void check_state(const void* pointer, size_t offset, const char* what, bo
 /// A line's record holds for all of its bytes, unless it says that they have records of their own.
 inline bool is_split(AccessRecord line) { return thread_of(line) == kSplit; }
 
-/// Gives each byte of a line a record of its own.
+/// Gives each byte of a line a record of its own; those that an older launch has given them stay.
 void split(const Thread& thread, AccessRecord& line, AccessRecord* bytes) {
-    std::fill_n(bytes, DeviceMemory::kLineBytes, launch_of(line) == thread.block->launch->number ? line : 0);
+    if (!is_split(line))
+        std::fill_n(bytes, DeviceMemory::kLineBytes, line);
     line = record(thread.block->launch->number, 0, kSplit, 0);
 }
 
@@ -106,10 +114,11 @@ inline bool is_split_now(const Thread& thread, AccessRecord line) {
 template <unsigned kBytes>
 inline void check_order(const Thread& thread, AccessRecord line, const AccessRecord* bytes, const void* pointer, const char* what,
     const char* did) {
-    if (launch_of(line) != thread.block->launch->number) [[likely]]
+    const Launch& launch = *thread.block->launch;
+    if (launch.request.order.is_over(launch_of(line), launch.number)) [[likely]]
         return;
     if (!is_split(line)) {
-        if (!ordered_in_launch(thread, line)) [[unlikely]]
+        if (!ordered(thread, line)) [[unlikely]]
             fail_race(what, pointer, did, line);
         return;
     }

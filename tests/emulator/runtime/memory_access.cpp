@@ -15,6 +15,8 @@ bool in_stack(const Thread& thread, const void* pointer) {
     return static_cast<size_t>(static_cast<const unsigned char*>(pointer) - thread.stack) < FiberStacks::kStackBytes;
 }
 
+} // namespace
+
 /// Arguments and the constants in the kernel's image may be read by everybody.
 bool is_constant(const Launch& launch, const void* pointer, unsigned bytes) {
     auto address = reinterpret_cast<uintptr_t>(pointer);
@@ -22,7 +24,6 @@ bool is_constant(const Launch& launch, const void* pointer, unsigned bytes) {
     return (address >= launch.request.image_begin && address + bytes <= launch.request.image_end)
         || (address >= args && address + bytes <= args + launch.args_bytes);
 }
-} // namespace
 
 void access_memory(void* pointer, unsigned bytes, bool write, const void* place) {
     Thread* running = current_thread();
@@ -85,6 +86,15 @@ unsigned shared_offset(const Thread& thread, const void* pointer, const char* wh
     return static_cast<unsigned>(static_cast<const unsigned char*>(pointer) - thread.block->shared);
 }
 
+unsigned own_shared_offset(const Thread& thread, unsigned address, unsigned alignment, const char* what) {
+    unsigned offset = address - thread.block->launch->request.shared_address_base;
+    if (offset >= SharedShadow::kCapacity)
+        fail(kIllegalAddress, "executes %s with %08x for an address in its own shared memory", what, address);
+    if (offset % alignment != 0)
+        fail(kMisalignedAddress, "executes %s at offset %u of shared memory, which is not aligned to %u bytes", what, offset, alignment);
+    return offset;
+}
+
 } // namespace emulator
 
 using namespace emulator;
@@ -117,7 +127,7 @@ unsigned emulator_shared_address(const void* pointer) {
 
 void* emulator_shared_pointer(unsigned address) {
     const Thread& thread = *current_thread();
-    return thread.block->shared + (address - thread.block->launch->request.shared_address_base);
+    return thread.block->shared + own_shared_offset(thread, address, 1, "an access to shared memory");
 }
 
 EmulatedWords4 emulator_load16(const void* pointer) {

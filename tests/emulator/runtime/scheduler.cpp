@@ -79,68 +79,129 @@ void give_way(Thread& thread) {
     }
 }
 
+/// The last thread of a block is about to end.
+void finish_block(const Block& block) {
+    if (block.launch->tensor_copies.pending(block))
+        fail(kLaunchFailed, "ends while tensor loads into its block's shared memory are under way");
+    for (const auto& [offset, barrier] : block.mbarriers)
+        if (barrier.bytes)
+            fail(kLaunchFailed, "ends with the mbarrier at %u, which has %lld bytes %s", offset,
+                static_cast<long long>(std::abs(barrier.bytes)), barrier.bytes > 0 ? "to come" : "that nobody expected");
+    WarpProducts::finish(block);
+}
+
 void run_thread(void* argument) {
     Thread& thread = *static_cast<Thread*>(argument);
     Launch& launch = *thread.block->launch;
     launch.request.entry(launch.args);
     if (thread.async_copies.pending())
         fail(kLaunchFailed, "ends with asynchronous copies that nobody waited for");
+    thread.bulk_groups.finish(thread);
+    thread.warp->products.finish(thread);
+    if (thread.block->alive == 1)
+        finish_block(*thread.block);
     thread.exited = true;
     thread.warp->runnable &= ~thread.bit();
     thread.warp->alive &= ~thread.bit();
     thread.block->alive--;
+    thread.block->cluster->alive--;
+    complete_cluster_barrier(*thread.block->cluster);
     if (!thread.warp->alive && thread.warp->logged)
         count_accesses(*thread.warp, launch.result.traffic);
     give_way(thread);
     __builtin_unreachable();
 }
 
-class BlockSlots {
+/// The blocks that are resident: whole clusters, whose memory is used again.
+class ClusterSlots {
   public:
-    /// Makes the next block of the grid resident.
-    Block* start(Launch& launch, unsigned number) {
-        const LaunchRequest& request = launch.request;
-        unsigned count = request.block.x * request.block.y * request.block.z;
-        if (free_blocks_.empty())
-            free_blocks_.push_back(make_block(launch, count));
-        Block* block = free_blocks_.back();
-        free_blocks_.pop_back();
-        block->number = number;
-        block->alive = count;
-        block->clocks.reset(count);
-        // NaN in every format, in case that something reads past the shadow.
-        std::memset(block->shared, 0xFF, request.shared_bytes);
-        block->shared_shadow.reset(request.shared_bytes, static_cast<unsigned>(block->warps.size()));
-        uint3 index{number % request.grid.x, number / request.grid.x % request.grid.y, number / request.grid.x / request.grid.y};
-        for (Thread& thread : block->threads) {
-            thread.block_index = index;
-            thread.exited = false;
-            thread.waiting_for = nullptr;
-            thread.async_copies.clear();
-            prepare_fiber(thread.fiber, const_cast<unsigned char*>(thread.stack), run_thread, &thread);
+    explicit ClusterSlots(Launch& launch)
+        : launch_(launch), threads_(launch.request.block.x * launch.request.block.y * launch.request.block.z) {}
+
+    /// Makes the next cluster of the grid resident.
+    void start(unsigned number, std::vector<Block*>& resident) {
+        if (free_.empty())
+            free_.push_back(make_cluster());
+        Cluster& cluster = *free_.back();
+        free_.pop_back();
+        auto count = static_cast<unsigned>(cluster.blocks.size());
+        cluster.clocks.reset(clock_columns(threads_) * count);
+        cluster.alive = threads_ * count;
+        cluster.arrived = cluster.phase = 0;
+        cluster.arrivals_known.clear(), cluster.known.clear(), cluster.waiters.clear();
+        const uint3 &size = launch_.request.cluster, &grid = launch_.request.grid;
+        uint3 across{grid.x / size.x, grid.y / size.y, 0};
+        uint3 first{number % across.x * size.x, number / across.x % across.y * size.y, number / across.x / across.y * size.z};
+        for (Block* block : cluster.blocks) {
+            unsigned rank = block->rank;
+            start_block(*block, {first.x + rank % size.x, first.y + rank / size.x % size.y, first.z + rank / size.x / size.y});
+            resident.push_back(block);
         }
-        for (Warp& warp : block->warps) {
-            warp.alive = warp.runnable = kAllLanes;
-            warp.logged = warp.open = 0;
-            list_ready(warp);
-        }
-        return block;
     }
 
-    void finish(Block& block) { free_blocks_.push_back(&block); }
+    /// A block has ended; whether its cluster has.
+    void finish(Block& block) {
+        if (block.cluster->alive == 0)
+            free_.push_back(block.cluster);
+    }
 
-    ~BlockSlots() {
+    ~ClusterSlots() {
         for (const auto& block : blocks_)
             ::operator delete[](block->shared, std::align_val_t(1024));
     }
 
   private:
-    Block* make_block(Launch& launch, unsigned count) {
-        const LaunchRequest& request = launch.request;
+    void start_block(Block& block, uint3 index) {
+        const LaunchRequest& request = launch_.request;
+        block.number = index.x + request.grid.x * (index.y + request.grid.y * index.z);
+        block.alive = threads_;
+        block.mbarriers.clear();
+        block.async_writes = 0;
+        block.free_registers = 0;
+        // NaN in every format, in case that something reads past the shadow.
+        std::memset(block.shared, 0xFF, request.shared_bytes);
+        block.shared_shadow.reset(block, request.shared_bytes, static_cast<unsigned>(block.warps.size()));
+        for (Thread& thread : block.threads) {
+            thread.block_index = index;
+            thread.exited = false;
+            thread.waiting_for = nullptr;
+            thread.async_copies.clear();
+            thread.bulk_groups.clear();
+            thread.fences.clear();
+            thread.warpgroup = {};
+            thread.arrived_at_cluster = thread.waited_for_dependencies = false;
+            prepare_fiber(thread.fiber, const_cast<unsigned char*>(thread.stack), run_thread, &thread);
+        }
+        for (Warp& warp : block.warps) {
+            warp.alive = warp.runnable = kAllLanes;
+            warp.logged = warp.open = warp.registers = 0;
+            warp.wants_registers = false;
+            warp.products.clear();
+            list_ready(warp);
+        }
+    }
+
+    Cluster* make_cluster() {
+        const uint3& size = launch_.request.cluster;
+        Cluster* cluster = clusters_.emplace_back(std::make_unique<Cluster>()).get();
+        for (unsigned rank = 0; rank < size.x * size.y * size.z; rank++) {
+            Block* block = make_block();
+            block->rank = rank;
+            block->cluster = cluster;
+            block->clock_base = rank * clock_columns(threads_);
+            for (Thread& thread : block->threads)
+                thread.clock_index = block->clock_base + thread.index;
+            cluster->blocks.push_back(block);
+        }
+        return cluster;
+    }
+
+    Block* make_block() {
+        const LaunchRequest& request = launch_.request;
         Block* block = blocks_.emplace_back(std::make_unique<Block>()).get();
-        block->launch = &launch;
-        block->threads.resize(count);
-        block->warps.resize((count + kWarpSize - 1) / kWarpSize);
+        block->launch = &launch_;
+        block->threads.resize(threads_);
+        block->warps.resize((threads_ + kWarpSize - 1) / kWarpSize);
         block->shared = static_cast<unsigned char*>(::operator new[](SharedShadow::kCapacity, std::align_val_t(1024)));
         for (unsigned i = 0; i < block->warps.size(); i++) {
             Warp& warp = block->warps[i];
@@ -148,7 +209,7 @@ class BlockSlots {
             warp.index = i;
             warp.threads = &block->threads[i * kWarpSize];
         }
-        for (unsigned i = 0; i < count; i++) {
+        for (unsigned i = 0; i < threads_; i++) {
             Thread& thread = block->threads[i];
             thread.block = block;
             thread.index = i;
@@ -160,10 +221,24 @@ class BlockSlots {
         return block;
     }
 
+    Launch& launch_;
+    const unsigned threads_;
+    std::vector<std::unique_ptr<Cluster>> clusters_;
     std::vector<std::unique_ptr<Block>> blocks_;
-    std::vector<Block*> free_blocks_;
+    std::vector<Cluster*> free_;
     size_t next_stack_ = 0;
 };
+
+/// Lands a tensor copy while no thread runs; an error in it is of the thread that issued it.
+void land_tensor_copy(Launch& launch) {
+    launch.in_scheduler = true;
+    try {
+        launch.tensor_copies.land_any(launch.random);
+    } catch (const LaunchFailure&) {
+    }
+    launch.in_scheduler = false;
+    running_thread = launch.running = nullptr;
+}
 
 void report_deadlock(Launch& launch, const std::vector<Block*>& resident) {
     // One line for each thing that threads wait for, with the first that does.
@@ -174,7 +249,7 @@ void report_deadlock(Launch& launch, const std::vector<Block*>& resident) {
         unsigned last_id = 0;
         for (const Thread& thread : block->threads) {
             const char* what = thread.exited ? "has ended" : thread.waiting_for;
-            unsigned id = what == kBarSync ? thread.waiting_id : 0;
+            unsigned id = what == kBarSync || what == kMBarrierWait ? thread.waiting_id : 0;
             if ((what == last && id == last_id) || lines >= 12)
                 continue;
             char line[200];
@@ -183,6 +258,12 @@ void report_deadlock(Launch& launch, const std::vector<Block*>& resident) {
                 std::snprintf(line, sizeof line,
                     " block %u from thread %u on waits for %s on barrier %u, to which %u of %u threads have come;",
                     block->number, thread.index, what, id, barrier.arrived, barrier.expected);
+            } else if (what == kMBarrierWait) {
+                const MBarrier& barrier = block->mbarriers.at(id);
+                std::snprintf(line, sizeof line,
+                    " block %u from thread %u on waits for the mbarrier at %u, in whose phase %u %u of %u have still to come, and %lld bytes;",
+                    block->number, thread.index, id, barrier.phase, barrier.pending, barrier.expected,
+                    static_cast<long long>(barrier.bytes));
             } else {
                 std::snprintf(line, sizeof line, " block %u from thread %u on %s%s;", block->number, thread.index, thread.exited ? ""
                     : "waits for ", what);
@@ -233,6 +314,8 @@ void fail(int code, const char* format, ...) {
     launch.result.code = code;
     launch.result.error = text;
     launch.failed = true;
+    if (launch.in_scheduler)
+        throw LaunchFailure();
     // The fibers are left where they are: nothing in a kernel needs to be undone.
     Fiber abandoned;
     running_thread = launch.running = nullptr;
@@ -250,25 +333,32 @@ LaunchResult run_launch(const LaunchRequest& request) {
     std::memcpy(launch.args, request.args, launch.args_bytes);
     running_launch = &launch;
 
-    unsigned threads = request.block.x * request.block.y * request.block.z;
-    uint64_t blocks = static_cast<uint64_t>(request.grid.x) * request.grid.y * request.grid.z;
+    unsigned cluster = request.cluster.x * request.cluster.y * request.cluster.z;
+    unsigned threads = request.block.x * request.block.y * request.block.z * cluster;
+    uint64_t clusters = static_cast<uint64_t>(request.grid.x) * request.grid.y * request.grid.z / cluster;
     unsigned resident_limit = std::clamp(1 + launch.random.below(kMaxResidentBlocks), 1u, std::max(1u, kMaxResidentThreads / threads));
-    // Blocks start in an order of their own: a stride that shares no factor with their number visits each once.
-    uint64_t stride = 1 + launch.random.below(static_cast<uint32_t>(std::min<uint64_t>(blocks, 1000)));
-    while (std::gcd(stride, blocks) != 1)
+    resident_limit *= cluster;
+    // Clusters start in an order of their own: a stride that shares no factor with their number visits each once.
+    uint64_t stride = 1 + launch.random.below(static_cast<uint32_t>(std::min<uint64_t>(clusters, 1000)));
+    while (std::gcd(stride, clusters) != 1)
         stride++;
-    uint64_t next = launch.random.below(static_cast<uint32_t>(std::min<uint64_t>(blocks, 0xFFFFFFFFu))), started = 0;
+    uint64_t next = launch.random.below(static_cast<uint32_t>(std::min<uint64_t>(clusters, 0xFFFFFFFFu))), started = 0;
+    launch.elected_lane = launch.random.below(kWarpSize);
 
-    BlockSlots slots;
+    ClusterSlots slots(launch);
     std::vector<Block*> resident;
     while (!launch.failed) {
-        while (resident.size() < resident_limit && started < blocks) {
-            resident.push_back(slots.start(launch, static_cast<unsigned>(next)));
-            next = (next + stride) % blocks;
+        while (resident.size() + cluster <= resident_limit && started < clusters) {
+            slots.start(static_cast<unsigned>(next), resident);
+            next = (next + stride) % clusters;
             started++;
         }
         if (resident.empty())
             break;
+        if (launch.tensor_copies.pending() && (launch.ready.empty() || launch.random.below(4) == 0)) {
+            land_tensor_copy(launch);
+            continue;
+        }
         if (launch.ready.empty()) {
             report_deadlock(launch, resident);
             break;
@@ -289,6 +379,7 @@ LaunchResult run_launch(const LaunchRequest& request) {
             }
         }
     }
+    launch.result.number = launch.number;
     running_launch = nullptr;
     running_thread = nullptr;
     return launch.result;

@@ -8,7 +8,7 @@
 namespace emulator {
 
 namespace {
-constexpr unsigned kWriterBits = 10;
+constexpr unsigned kWriterBits = 11;    // threads of a block, and the columns behind them
 constexpr uint32_t kLastSharedClock = (1u << (32 - kWriterBits)) - 1;
 
 /// Whether all are the same: then one check stands for all.
@@ -31,7 +31,8 @@ inline bool all_same(const T* values, unsigned count) {
 }
 } // namespace
 
-void SharedShadow::reset(unsigned bytes, unsigned warps) {
+void SharedShadow::reset(const Block& block, unsigned bytes, unsigned warps) {
+    block_ = &block;
     bytes_ = bytes;
     warps_ = warps;
     unsigned lines = (bytes + kLineBytes - 1) / kLineBytes;
@@ -39,6 +40,9 @@ void SharedShadow::reset(unsigned bytes, unsigned warps) {
     is_split_.assign(lines, 0);
     line_writes_.assign(lines, 0);
     line_reader_warps_.assign(lines, 0);
+    async_readers_.assign(lines, 0);
+    store_reads_.assign(lines, 0);
+    product_reads_.resize(std::max<size_t>(product_reads_.size(), warps));
     // Records of bytes and of reads hold only once something says so.
     writes_.resize(lines * kLineBytes);
     reader_warps_.resize(lines * kLineBytes);
@@ -47,6 +51,7 @@ void SharedShadow::reset(unsigned bytes, unsigned warps) {
     for (unsigned warp = 0; warp < warps; warp++) {
         reads_[warp].resize(lines * kLineBytes);
         line_reads_[warp].resize(lines);
+        product_reads_[warp].resize(lines);
     }
 }
 
@@ -67,7 +72,7 @@ inline SharedShadow::ReadRecord SharedShadow::joined(const Thread& thread, ReadR
     if (clock == now)
         return before | thread.bit();
     // Reads that are ordered before this one need no remembering: who is ordered behind this one is behind those too.
-    const uint32_t* known = thread.block->clocks.of(thread.index) + thread.warp->index * kWarpSize;
+    const uint32_t* known = known_of(thread, *thread.block) + thread.warp->index * kWarpSize;
     unsigned unordered = 0;
     for (unsigned rest = lanes; rest; rest &= rest - 1) {
         unsigned lane = __builtin_ctz(rest);
@@ -85,6 +90,8 @@ void SharedShadow::check_states(unsigned offset, unsigned bytes) const {
             fail(kLaunchFailed, "reads %u bytes of shared memory at %u, of which byte %u was never written", bytes, offset, i);
         if (states_[i] == kAsyncPending)
             fail(kLaunchFailed, "reads shared memory at %u while an asynchronous copy into it is under way (no wait for it, or no barrier behind the wait)", i);
+        if (states_[i] == kBarrierState)
+            fail(kLaunchFailed, "reads shared memory at %u, which is an mbarrier", i);
     }
 }
 
@@ -150,8 +157,7 @@ void SharedShadow::read(Thread& thread, unsigned offset, unsigned bytes) {
 
 void SharedShadow::write(Thread& thread, unsigned offset, unsigned bytes) {
     check_bounds(offset, bytes, "writes");
-    if (std::memchr(&states_[offset], kAsyncPending, bytes)) [[unlikely]]
-        fail(kLaunchFailed, "writes %u bytes of shared memory at %u while an asynchronous copy into it is under way", bytes, offset);
+    check_free(offset, bytes, "writes");
     check_writable(thread, offset, bytes, "writes");
     remember_write(thread, offset, bytes);
 }
@@ -170,8 +176,7 @@ void SharedShadow::atomic(Thread& thread, unsigned offset, unsigned bytes) {
 
 void SharedShadow::begin_async(Thread& thread, unsigned offset, unsigned bytes) {
     check_bounds(offset, bytes, "copies asynchronously to");
-    if (std::memchr(&states_[offset], kAsyncPending, bytes)) [[unlikely]]
-        fail(kLaunchFailed, "starts an asynchronous copy to shared memory at %u where another one is under way", offset);
+    check_free(offset, bytes, "starts an asynchronous copy to");
     check_writable(thread, offset, bytes, "starts an asynchronous copy to");
     std::memset(&states_[offset], kAsyncPending, bytes);
 }
@@ -185,16 +190,16 @@ inline void SharedShadow::check_bounds(unsigned offset, unsigned bytes, const ch
 
 inline void SharedShadow::check_last_write(const Thread& thread, WriteRecord write, unsigned offset, const char* what) const {
     unsigned writer = write & ((1u << kWriterBits) - 1);
-    if (write && writer != thread.index && !thread.block->clocks.ordered(writer, write >> kWriterBits, thread.index)) [[unlikely]]
-        fail(kLaunchFailed, "%s shared memory at %u, which thread %u wrote, with no barrier in between", what, offset, writer);
+    if (write && block_->clock_base + writer != thread.clock_index && known_of(thread, *block_)[writer] < write >> kWriterBits) [[unlikely]]
+        fail_unordered(writer, offset, what);
 }
 
 inline void SharedShadow::check_last_reads(const Thread& thread, unsigned warp, ReadRecord read, unsigned offset, const char* what) const {
-    const uint32_t* known = thread.block->clocks.of(thread.index) + warp * kWarpSize;
+    const uint32_t* known = known_of(thread, *block_) + warp * kWarpSize;
     auto clock = static_cast<uint32_t>(read >> 32);
     for (auto rest = static_cast<unsigned>(read); rest; rest &= rest - 1) {
         unsigned lane = __builtin_ctz(rest), reader = warp * kWarpSize + lane;
-        if (known[lane] < clock && reader != thread.index) [[unlikely]]
+        if (known[lane] < clock && block_->clock_base + reader != thread.clock_index) [[unlikely]]
             fail(kLaunchFailed, "%s shared memory at %u, which thread %u read, with no barrier in between", what, offset, reader);
     }
 }
@@ -202,6 +207,8 @@ inline void SharedShadow::check_last_reads(const Thread& thread, unsigned warp, 
 /// Nobody else has written or read the bytes without being ordered before the thread.
 void SharedShadow::check_writable(const Thread& thread, unsigned offset, unsigned bytes, const char* what) const {
     unsigned line = offset / kLineBytes;
+    if (async_readers_[line] | store_reads_[line]) [[unlikely]]
+        check_async_reads(thread, line, what);
     if (!is_split_[line]) {
         check_last_write(thread, line_writes_[line], offset, what);
         for (unsigned rest = line_reader_warps_[line]; rest; rest &= rest - 1) {
@@ -226,12 +233,16 @@ void SharedShadow::check_writable(const Thread& thread, unsigned offset, unsigne
 }
 
 void SharedShadow::remember_write(const Thread& thread, unsigned offset, unsigned bytes) {
-    uint32_t clock = thread.clock();
+    remember_write(thread.index, thread.clock(), offset, bytes);
+}
+
+void SharedShadow::remember_write(unsigned writer, uint32_t clock, unsigned offset, unsigned bytes) {
     if (clock > kLastSharedClock) [[unlikely]]
         fail(kLaunchFailed, "has met more barriers than the emulator can count (%u)", kLastSharedClock);
     std::memset(&states_[offset], kInitialised, bytes);
     unsigned line = offset / kLineBytes;
-    WriteRecord now = clock << kWriterBits | thread.index;
+    WriteRecord now = clock << kWriterBits | writer;
+    async_readers_[line] = 0;
     if (bytes == kLineBytes) {
         is_split_[line] = 0;
         line_writes_[line] = now;
@@ -243,6 +254,93 @@ void SharedShadow::remember_write(const Thread& thread, unsigned offset, unsigne
     std::fill_n(&writes_[offset], bytes, now);
     // Who is ordered behind this write is behind the reads before it, too.
     std::memset(&reader_warps_[offset], 0, bytes * sizeof(uint32_t));
+}
+
+void SharedShadow::end_tensor_copy(uint32_t moment, unsigned offset, unsigned bytes) {
+    remember_write(async_write_column(*block_), moment, offset, bytes);
+}
+
+void SharedShadow::read_product(const Thread& thread, unsigned offset, uint32_t moment) {
+    check_async_source(thread, offset, "multiplies");
+    unsigned line = offset / kLineBytes;
+    async_readers_[line] |= 1u << thread.warp->index;
+    product_reads_[thread.warp->index][line] = moment;
+}
+
+void SharedShadow::begin_store(const Thread& thread, unsigned offset) {
+    check_async_source(thread, offset, "stores");
+    store_reads_[offset / kLineBytes]++;
+}
+
+void SharedShadow::end_store(Thread& thread, unsigned offset) {
+    store_reads_[offset / kLineBytes]--;
+    read_line(thread, offset);
+}
+
+void SharedShadow::make_barrier(Thread& thread, unsigned offset) {
+    constexpr unsigned kBarrierBytes = 8;
+    check_bounds(offset, kBarrierBytes, "makes an mbarrier of");
+    check_free(offset, kBarrierBytes, "makes an mbarrier of");
+    check_writable(thread, offset, kBarrierBytes, "makes an mbarrier of");
+    remember_write(thread, offset, kBarrierBytes);
+    std::memset(&states_[offset], kBarrierState, kBarrierBytes);
+}
+
+void SharedShadow::check_barrier(const Thread& thread, unsigned offset) const {
+    check_last_write(thread, writes_[offset], offset, "uses the mbarrier in");
+}
+
+/// What the asynchronous proxy reads for a thread: written, seen by the thread, and fenced by who wrote it.
+void SharedShadow::check_async_source(const Thread& thread, unsigned offset, const char* what) {
+    check_bounds(offset, kLineBytes, what);
+    unsigned line = offset / kLineBytes;
+    uint8_t wrong = 0;
+    for (unsigned i = 0; i < kLineBytes; i++)
+        wrong |= states_[offset + i] ^ kInitialised;
+    if (wrong) [[unlikely]]
+        check_states(offset, kLineBytes);
+    if (!is_split_[line])
+        return check_proxy(thread, line_writes_[line], offset, what);
+    for (unsigned i = 0; i < kLineBytes; i++)
+        check_proxy(thread, writes_[offset + i], offset + i, what);
+}
+
+inline void SharedShadow::check_proxy(const Thread& thread, WriteRecord write, unsigned offset, const char* what) const {
+    check_last_write(thread, write, offset, what);
+    unsigned writer = write & ((1u << kWriterBits) - 1);
+    if (writer < block_->threads.size()
+        && !block_->threads[writer].fences.proxy.covers(write >> kWriterBits, known_of(thread, *block_)[writer])) [[unlikely]]
+        fail(kLaunchFailed, "%s shared memory at %u by the asynchronous proxy, which thread %u wrote with no fence.proxy.async behind it",
+            what, offset, writer);
+}
+
+/// No read by the asynchronous proxy may still be under way.
+void SharedShadow::check_async_reads(const Thread& thread, unsigned line, const char* what) const {
+    if (store_reads_[line])
+        fail(kLaunchFailed, "%s shared memory at %u, from which a tensor store may still read (no wait for its group)", what,
+            line * kLineBytes);
+    for (unsigned rest = async_readers_[line]; rest; rest &= rest - 1) {
+        unsigned warp = __builtin_ctz(rest);
+        if (known_of(thread, *block_)[product_column(*block_, warp)] < product_reads_[warp][line])
+            fail(kLaunchFailed,
+                "%s shared memory at %u, which a product of warp %u may still read (no wait for it, or no barrier behind the wait)", what, line * kLineBytes, warp);
+    }
+}
+
+/// Neither a copy nor an mbarrier lies there.
+void SharedShadow::check_free(unsigned offset, unsigned bytes, const char* what) const {
+    for (unsigned i = offset; i < offset + bytes; i++) {
+        if (states_[i] == kAsyncPending) [[unlikely]]
+            fail(kLaunchFailed, "%s shared memory at %u while an asynchronous copy into it is under way", what, i);
+        if (states_[i] == kBarrierState) [[unlikely]]
+            fail(kLaunchFailed, "%s shared memory at %u, which is an mbarrier", what, i);
+    }
+}
+
+void SharedShadow::fail_unordered(unsigned writer, unsigned offset, const char* what) const {
+    if (writer == async_write_column(*block_))
+        fail(kLaunchFailed, "%s shared memory at %u, which a tensor copy wrote, with no wait for its mbarrier in between", what, offset);
+    fail(kLaunchFailed, "%s shared memory at %u, which thread %u wrote, with no barrier in between", what, offset, writer);
 }
 
 } // namespace emulator

@@ -26,16 +26,21 @@ class VectorClocks {
     bool ordered(unsigned before, uint32_t moment, unsigned after) const { return of(after)[before] >= moment; }
 
     void join(std::vector<uint32_t>& into, unsigned thread) const {
+        into.resize(threads_);
         const uint32_t* from = of(thread);
         for (unsigned i = 0; i < threads_; i++)
             into[i] = std::max(into[i], from[i]);
     }
 
+    /// What is known may be nothing: an empty list.
     void learn(unsigned thread, const std::vector<uint32_t>& known) {
         uint32_t* mine = of(thread);
-        for (unsigned i = 0; i < threads_; i++)
+        for (unsigned i = 0; i < known.size(); i++)
             mine[i] = std::max(mine[i], known[i]);
     }
+
+    /// That one thing is known: a moment of a column.
+    void learn(unsigned thread, unsigned column, uint32_t moment) { of(thread)[column] = std::max(of(thread)[column], moment); }
 
     void advance(unsigned thread) { of(thread)[thread]++; }
 

@@ -1,0 +1,19 @@
+using System.Runtime.InteropServices;
+using PixioCuda.Interop;
+
+namespace PixioCuda.Kernels;
+
+/// <summary>The argument struct of gemm_sm90.cu: whole lines of 128 bytes, as tensor maps are aligned.</summary>
+[StructLayout(LayoutKind.Sequential, Size = 384)]
+internal struct GemmSm90Args
+{
+    public TensorMap A;
+    public TensorMap W;
+    public DevicePointer<float> Bias;
+    public DevicePointer<float> Residual;
+    public DevicePointer<byte> C;
+    public uint M;
+    public uint N;
+    public uint K;
+    public uint Band;
+}

@@ -1,0 +1,99 @@
+using PixioCuda.Interop;
+
+namespace PixioCuda.Kernels;
+
+/// <summary>The tunables of gemm_sm90.cu.</summary>
+/// <param name="Element">The type of A and W.</param>
+/// <param name="Output">The type of C.</param>
+/// <param name="BlockM">Rows of a tile.</param>
+/// <param name="BlockN">Columns of a tile.</param>
+/// <param name="Stages">Slices of 64 columns in shared memory.</param>
+/// <param name="Consumers">Warpgroups that multiply.</param>
+/// <param name="PingPong">Whether they take tiles in turn; else they share the rows of each.</param>
+/// <param name="ClusterM">Blocks below each other, which share the copies of W.</param>
+/// <param name="ClusterN">Blocks beside each other, which share the copies of A.</param>
+/// <param name="Epilogue">What follows the product.</param>
+internal sealed record WarpgroupGemmConfig(
+    ElementType Element, ElementType Output, int BlockM, int BlockN, int Stages, int Consumers, bool PingPong, int ClusterM,
+    int ClusterN, GemmEpilogue Epilogue)
+    : GemmConfig(BlockM, BlockN, SliceK, Stages, 1, Epilogue, 16, VectorOf(Output), false)
+{
+    /// <summary>Columns of a slice: a row of them is the span of the 128-byte swizzle.</summary>
+    public const int SliceK = 64;
+
+    private const int WarpgroupSize = 128, MBarrierBytes = 8;
+
+    /// <summary>How tuning names it, such as coop-128x256-4-2x1: mode, tile, stages, cluster.</summary>
+    public string Name => $"{(PingPong ? "pingpong" : "coop")}-{BlockM}x{BlockN}-{Stages}-{ClusterM}x{ClusterN}";
+
+    /// <summary>Blocks of a cluster.</summary>
+    public int Cluster => ClusterM * ClusterN;
+
+    public override KernelSource Source => KernelText.Source<GemmSm90Args>(
+        "gemm_sm90", new("ELEMENT", Element.DeviceName()), new("OUTPUT", Output.DeviceName()), new("EPILOGUE", $"k{Epilogue}"),
+        new("BLOCK_M", $"{BlockM}"), new("BLOCK_N", $"{BlockN}"), new("STAGES", $"{Stages}"), new("CONSUMERS", $"{Consumers}"),
+        new("PING_PONG", PingPong ? "true" : "false"), new("CLUSTER_M", $"{ClusterM}"), new("CLUSTER_N", $"{ClusterN}"));
+
+    public override int Threads => (Consumers + 1) * WarpgroupSize;
+
+    public override int SharedBytes => base.SharedBytes + (2 * Stages * MBarrierBytes);
+
+    public override IReadOnlyList<string> RequiredInstructions
+    {
+        get
+        {
+            string type = Element == ElementType.BF16 ? "bf16" : "f16";
+            return
+            [
+                $"wgmma.mma_async.sync.aligned.m64n{BlockN}k16.f32.{type}.{type}", "cp.async.bulk.tensor.2d.shared::cluster.global",
+                "setmaxnreg.inc", "mbarrier.try_wait.parity", "griddepcontrol.wait", "st.global.v4",
+                .. Cluster > 1 ? ["multicast::cluster"] : Array.Empty<string>(),
+            ];
+        }
+    }
+
+    private protected override int ElementBytes => 2;
+
+    // Each warp of a tile reads its bias, once for both of its slabs of 64 rows.
+    private protected override int WarpsM => PingPong ? 4 : 4 * Consumers;
+
+    private protected override int BiasPasses => 1;
+
+    private protected override int RowPasses => 1;
+
+    /// <summary>Rows and columns of clusters' tiles.</summary>
+    public (long Rows, long Columns) ClusterTiles(GemmShape shape)
+        => (CeilDiv(shape.M, ClusterM * BlockM), CeilDiv(shape.N, ClusterN * BlockN));
+
+    /// <summary>Clusters that are launched: each goes through tiles until none is left.</summary>
+    public int Clusters(GemmShape shape, int smCount)
+    {
+        (long rows, long columns) = ClusterTiles(shape);
+        return (int)Math.Min(ResidentClusters(smCount), rows * columns);
+    }
+
+    /// <summary>What a launch moves: A once for each column of clusters' tiles, W once for each row of them, the residual
+    /// and C once.</summary>
+    public override KernelWork Work(GemmShape shape)
+    {
+        (long rows, long columns) = ClusterTiles(shape);
+        long size = shape.Element.ByteCount();
+        long a = (long)shape.M * shape.K * size, w = (long)shape.N * shape.K * size, elements = (long)shape.M * shape.N;
+        long bias = shape.HasBias ? (long)shape.N * sizeof(float) : 0;
+        long residual = shape.HasResidual ? elements * shape.Residual.ByteCount() : 0, c = elements * shape.Output.ByteCount();
+        return new KernelWork(
+            (a * columns) + (w * rows) + (bias * rows * ClusterM * WarpsM) + residual, c, shape.Flops, a + w + bias + residual + c);
+    }
+
+    public override int Band(GemmShape shape, int smCount)
+    {
+        double wave = ResidentClusters(smCount);
+        return (int)Math.Clamp(Math.Round(Math.Sqrt(wave * ClusterN * BlockN / (ClusterM * BlockM))), 1, ClusterTiles(shape).Rows);
+    }
+
+    /// <summary>Clusters that run at a time. The multiprocessors of a cluster belong to one group of 16 or 18 (H100 white paper, figure 6),
+    /// of which those that fill no cluster stay idle.</summary>
+    private int ResidentClusters(int smCount) => Math.Max(1, Cluster <= 2 ? smCount / Cluster : smCount / 16 * (16 / Cluster));
+
+    private static int VectorOf(ElementType output) => 16 / output.ByteCount();
+}

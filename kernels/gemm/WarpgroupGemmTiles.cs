@@ -1,0 +1,95 @@
+using PixioCuda.Interop;
+
+namespace PixioCuda.Kernels;
+
+/// <summary>What a configuration of gemm_sm90.cu is expected to take for one product.</summary>
+/// <param name="Config">The configuration.</param>
+/// <param name="Tiles">Tiles of the product, counted in clusters.</param>
+/// <param name="Waves">Tiles that the busiest multiprocessor goes through.</param>
+/// <param name="MainloopCycles">Of one tile's products.</param>
+/// <param name="EpilogueCycles">Of one tile's way out.</param>
+/// <param name="Cycles">Of the whole launch.</param>
+internal sealed record WarpgroupGemmEstimate(
+    WarpgroupGemmConfig Config, long Tiles, long Waves, double MainloopCycles, double EpilogueCycles, double Cycles);
+
+/// <summary>The tile shapes of gemm_sm90.cu and the wave table by which one is chosen. All of them give the same bits, so that the
+/// choice may depend on how many rows there are; whether a product goes this way at all may not, and depends on its columns and types
+/// alone.</summary>
+internal static class WarpgroupGemmTiles
+{
+    // Multiply-adds of a multiprocessor in a cycle (H100 white paper), and what shared memory gives the tensor cores in one. How many cycles
+    // a second has depends on the power that they take, but hardly on the tile.
+    private const double MultiplyAddsPerCycle = 2048, SharedBytesPerCycle = 128;
+
+    // What the second-level cache gives a multiprocessor in a cycle when all ask, and the cycles of a tensor copy; both estimated, to be
+    // replaced by what is measured on a GPU.
+    private const double L2BytesPerCycle = 28, CopyLatencyCycles = 800;
+
+    // From the launch to the first product, and from the last store to the end.
+    private const double LaunchCycles = 1500;
+
+    // Instructions of the way out for each sum, by what is computed: conversion, exchange and store; the error function; a residual.
+    private const double StoreInstructions = 4, GeluInstructions = 14, ResidualInstructions = 3, LanesPerCycle = 128;
+
+    // The widest is for few rows: what they read of A is most of all.
+    private static readonly (int M, int N)[] Clusters = [(1, 1), (2, 1), (1, 2), (2, 2), (2, 4)];
+
+    private static readonly Tile[] Tiles =
+    [
+        // Up to 192 sums a lane: the largest tiles, which read least of shared memory and of the second-level cache.
+        new(128, 256, 4, 2, false), new(256, 128, 4, 2, false), new(256, 192, 4, 2, false),
+        new(128, 192, 5, 2, false), new(128, 160, 6, 2, false), new(128, 128, 6, 2, false),
+        new(192, 160, 4, 3, false), new(192, 128, 5, 3, false),
+        // In turn: the epilogue of one tile is hidden behind the products of the next.
+        new(128, 192, 5, 2, true), new(128, 160, 6, 2, true), new(128, 128, 6, 2, true), new(64, 256, 5, 2, true), new(64, 192, 6, 2, true), new(64, 128, 8, 2, true),
+        // Few rows: narrow tiles, so that every multiprocessor has one.
+        new(64, 96, 8, 2, true), new(64, 64, 8, 2, true), new(64, 32, 8, 2, true),
+    ];
+
+    /// <summary>Whether a product can go this way on a device. Rows do not count: a picture's bits must not depend on its batch.</summary>
+    public static bool Allows(GemmShape shape, DeviceLimits device)
+        => device.ComputeCapability == new ComputeCapability(9, 0) && shape.Element != ElementType.F32 && !shape.HasGroups
+            // Tensor copies take rows of whole 16 bytes, and so do stores.
+            && shape.K % 8 == 0 && shape.N % 8 == 0 && shape.A.Pitch % 8 == 0 && shape.C.Pitch == shape.N
+            && (shape.HasResidual
+                ? shape.Output == ElementType.F32 && shape.Residual == ElementType.F32 && shape.R.Pitch == shape.N
+                : shape.Output == shape.Element || shape.Output == ElementType.F32);
+
+    /// <summary>All configurations that a product can have on a device, with what each is expected to take: the wave table.</summary>
+    public static IEnumerable<WarpgroupGemmEstimate> Candidates(GemmShape shape, DeviceLimits device)
+        => from tile in Tiles
+           from cluster in Clusters
+           // With one row or column of tiles there is nothing to share.
+           where (cluster.M == 1 || shape.M > tile.BlockM) && (cluster.N == 1 || shape.N > tile.BlockN)
+               && (cluster.N <= 2 || tile.BlockM == 64)
+           let config = new WarpgroupGemmConfig(
+               shape.Element, shape.Output, tile.BlockM, tile.BlockN, tile.Stages, tile.Consumers, tile.PingPong, cluster.M,
+               cluster.N, shape.Epilogue)
+           where config.SharedBytes <= device.SharedBytesPerBlock
+           select Estimate(config, shape, device);
+
+    private static WarpgroupGemmEstimate Estimate(WarpgroupGemmConfig config, GemmShape shape, DeviceLimits device)
+    {
+        (long tileRows, long tileColumns) = config.ClusterTiles(shape);
+        long tiles = tileRows * tileColumns, clusters = config.Clusters(shape, device.SmCount);
+        long waves = (tiles + clusters - 1) / clusters, slices = (shape.K + WarpgroupGemmConfig.SliceK - 1) / WarpgroupGemmConfig.SliceK;
+        double area = (double)config.BlockM * config.BlockN, paddedK = slices * WarpgroupGemmConfig.SliceK;
+        // Each wgmma of 64 rows reads its A and all of W's columns: 2 (64 + BLOCK_N) bytes along K.
+        double multiply = area * paddedK / MultiplyAddsPerCycle;
+        double shared = config.BlockM / 64.0 * (64 + config.BlockN) * 2 * paddedK / SharedBytesPerCycle;
+        double rows = ((double)config.BlockM / config.ClusterN) + ((double)config.BlockN / config.ClusterM);
+        double copies = rows * 2 * paddedK / L2BytesPerCycle;
+        double latency = slices * CopyLatencyCycles / config.Stages;
+        double mainloop = Math.Max(Math.Max(multiply, shared), Math.Max(copies, latency));
+        double instructions = StoreInstructions + (shape.Epilogue == GemmEpilogue.BiasGelu ? GeluInstructions : 0)
+            + (shape.HasResidual ? ResidualInstructions : 0);
+        double moved = shape.Output.ByteCount() + (shape.HasResidual ? shape.Residual.ByteCount() : 0);
+        double epilogue = area * Math.Max(instructions / LanesPerCycle, moved / L2BytesPerCycle);
+        double cycles = config.PingPong
+            ? LaunchCycles + (waves * Math.Max(mainloop, epilogue / 2)) + epilogue
+            : LaunchCycles + (waves * (mainloop + epilogue));
+        return new WarpgroupGemmEstimate(config, tiles, waves, mainloop, epilogue, cycles);
+    }
+
+    private sealed record Tile(int BlockM, int BlockN, int Stages, int Consumers, bool PingPong);
+}

@@ -1,0 +1,32 @@
+using PixioCuda.Interop;
+using PixioCuda.Kernels;
+using Xunit;
+
+namespace PixioCuda.Cuda.Tests;
+
+/// <summary>Matrix products as wide as the presets', on an emulated device of compute capability 9.0 (or a real one).</summary>
+public sealed class GemmFullWidthTests
+{
+    /// <summary>The products of one block of each preset, for a small picture.</summary>
+    [Theory]
+    [Trait("Category", "Full width")]
+    [InlineData(768)]
+    [InlineData(1024)]
+    [InlineData(1280)]
+    [InlineData(1536)]
+    [InlineData(3072)]
+    public void Products_of_the_presets_widths_are_what_double_precision_gives(int width)
+    {
+        using GpuDevice device = Emulator.Open(new ComputeCapability(9, 0));
+        foreach (GemmShape shape in GemmShapes.Encoder(33, width, 4 * width, ElementType.BF16, ElementType.F32))
+        {
+            GemmShape block = shape.HasResidual ? shape : shape with { Output = ElementType.BF16 };
+            GemmCase test = new(block);
+            GemmKernel kernel = new(device, block);
+            Assert.IsType<WarpgroupGemmConfig>(kernel.Config);
+            // As GemmWarpgroupKernelTests has it.
+            double share = (block.HasResidual ? 2 : 1) + (4 / Math.Sqrt((double)block.M * block.N));
+            test.Check(test.Run(device, kernel, (ulong)width), share);
+        }
+    }
+}

@@ -1,0 +1,18 @@
+using PixioCuda.Cpu;
+using Xunit;
+
+namespace PixioCuda.Tests.Hosting;
+
+/// <summary>The soak on the CPU. Alone, since it counts what belongs to the whole process.</summary>
+[Collection(nameof(ProcessAlone))]
+[Trait("Category", "Soak")]
+public class SoakTests
+{
+    [Fact]
+    public async Task Sixteen_threads_and_a_model_that_comes_and_goes_leave_no_wrong_bit_and_nothing_behind()
+    {
+        await SoakAssert.LeavesNothingAsync(
+            async duration => SoakAssert.Covered(await new Soak(new PixioModelOptions { Device = "cpu", Threads = 3 }).RunAsync(duration)),
+            Soak.Duration, () => AlignedBuffer.LiveByteCount);
+    }
+}
