@@ -4,7 +4,8 @@ CLI := engine/PixioCuda.Cli/bin/$(CONFIGURATION)/net10.0/pixio
 SAMPLE := tests/data/images/cat.png
 MODEL ?= random:vitb16
 
-.PHONY: build run test test-fast fuzz mutate soak pack bench bench-hub bench-hosting bench-pipeline bench-load bench-peers bundle bundle-smoke format lint clean
+.PHONY: build run test test-fast fuzz mutate soak pack bundle bundle-smoke format lint clean
+.PHONY: bench bench-hub bench-hosting bench-pipeline bench-load bench-cuda-host bench-peers
 
 # Leaves the command at bin/pixio.
 build:
@@ -65,6 +66,10 @@ bench-pipeline: build
 # Loading ViT-H onto the CPU, packing included, beside a plain read of the same bytes, and its peak memory; takes 2.5 GB of disk for a while.
 bench-load: build
 	dotnet bench/bin/$(CONFIGURATION)/net10.0/PixioCuda.Bench.dll load
+
+# What the CUDA engine's host side takes, on the emulated driver: until it is ready, and around each run.
+bench-cuda-host: build
+	bench/cuda-host.sh
 
 # The CPU forward pass beside ONNX Runtime's on the same weights, by turns, after both were found to agree. The package of ONNX Runtime is
 # large, so nothing else builds this program. PEERS="--model random:vith16 --batch 4" compares another model.

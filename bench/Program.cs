@@ -12,6 +12,8 @@ using PixioCuda.Weights;
 //   load [PRESET]              loading beside a plain read, and its memory
 //   expected [PRESET [N,N]]    what each launch of a forward pass should take on an H200
 //   tiles [PRESET [N,N]]       every configuration of the products on a device of compute capability 9.0, beside what was expected
+//   cuda-start MODEL           until a fresh process' CUDA engine is ready (bench/cuda-host.sh)
+//   cuda-overhead              what the host takes around a run on CUDA
 //   ceilings                   what a CUDA device reaches at best: a copy, and cuBLASLt's product
 //   peer --model DIR ...       one model that runs and measures when it is told to on standard input (PeerProcess)
 //   copy-runtime APP FROM TO   the .NET runtime in FROM, without what the programs in a folder cannot reach
@@ -39,6 +41,10 @@ switch (args)
     case ["tiles", ..]:
         return TileTimes.Run(
             args.Length > 1 ? args[1] : "vith16", args.Length > 2 ? [.. args[2].Split(',').Select(int.Parse)] : [1, 8, 64]);
+    case ["cuda-start", string started]:
+        return CudaHostTimes.Start(started);
+    case ["cuda-overhead"]:
+        return CudaHostTimes.Overhead();
     case ["ceilings"]:
         return DeviceCeilings.Run();
     case ["peer", .. string[] rest]:

@@ -76,6 +76,13 @@ internal static class KernelCatalog
             yield return Gemm(batch * queries, d, model.MlpSize, ElementType.F32, GemmEpilogue.BiasResidual);
         }
 
+        // Behind products of cuBLASLt.
+        yield return GemmEpilogueKernel.SelectConfig(new GemmEpilogueShape(batch * tokens, model.MlpSize, GemmEpilogue.BiasGelu, element));
+        if (element == ElementType.F32)
+            yield return GemmEpilogueKernel.SelectConfig(new GemmEpilogueShape(batch * tokens, d, GemmEpilogue.BiasResidual, element));
+        else if (model.QkvBias)
+            yield return GemmEpilogueKernel.SelectConfig(new GemmEpilogueShape(batch * tokens, 3 * d, GemmEpilogue.Bias, element));
+
         GemmConfig Gemm(int m, int n, int k, ElementType output, GemmEpilogue epilogue)
             => GemmKernel.SelectConfig(new GemmShape(m, n, k, element, output, epilogue), device);
     }

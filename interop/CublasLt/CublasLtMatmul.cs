@@ -4,17 +4,26 @@ namespace PixioCuda.Interop;
 /// <param name="Rows">M: rows of A and D.</param>
 /// <param name="Columns">N: rows of B, columns of D.</param>
 /// <param name="Inner">K: columns of A and of B.</param>
-/// <param name="Type">The elements of all matrices and of the bias.</param>
+/// <param name="Type">The elements of A and B, and, unless it says otherwise, of D and the bias.</param>
 /// <param name="HasBias">Whether a bias of N elements is added to each row.</param>
-/// <param name="Beta">What D's former contents count: 0 overwrites them, 1 adds to them.</param>
+/// <param name="Beta">What C counts, which is D itself unless another one is given: 0 leaves it out, 1 adds it.</param>
 internal readonly record struct MatmulShape(int Rows, int Columns, int Inner, CudaDataType Type, bool HasBias = false, float Beta = 0)
 {
+    /// <summary>The elements of C, D and the bias.</summary>
+    public CudaDataType OutputType
+    {
+        get => _outputType ?? Type;
+        init => _outputType = value;
+    }
+
+    private readonly CudaDataType? _outputType = null;
+
     public override string ToString() => $"[{Rows}, {Inner}] x [{Columns}, {Inner}]^T in {Type}";
 }
 
 /// <summary>
-/// D = A B^T + bias + beta D by cuBLASLt, all row-major and dense: A [M, K], B [N, K], D [M, N], bias [N]. Sums are float32. The peer that
-/// the hand-written product is measured against. For one thread at a time, since the bias is a part of its description.
+/// D = A B^T + bias + beta C by cuBLASLt, all row-major and dense: A [M, K], B [N, K], C and D [M, N], bias [N]. Sums are float32. The peer
+/// that the hand-written product is measured against, and the other one that a model can be run with.
 /// </summary>
 internal sealed unsafe class CublasLtMatmul : IDisposable
 {
@@ -25,21 +34,25 @@ internal sealed unsafe class CublasLtMatmul : IDisposable
 
     private readonly GpuContext _context;
     private readonly CublasLtHandle _handle;
+    private readonly bool _ownsHandle;
     private readonly MatmulDescHandle _description = new();
     private readonly MatrixLayoutHandle _a = new(), _b = new(), _d = new();
+    private readonly Lock _describing = new();
     private CublasLtMatmulAlgo _algorithm;
 
     /// <summary>Chooses an algorithm by cuBLASLt's heuristic.</summary>
     /// <param name="device">Where it will run.</param>
     /// <param name="shape">The product.</param>
     /// <param name="workspaceByteCount">The most memory that it may use beside the matrices.</param>
+    /// <param name="handle">The library in the device's context, which stays its owner's; null to open it for this product alone.</param>
     /// <exception cref="CudaLibraryException">There is no cuBLASLt.</exception>
     /// <exception cref="CublasLtException">It has no algorithm for this.</exception>
-    public CublasLtMatmul(GpuDevice device, MatmulShape shape, long workspaceByteCount)
+    public CublasLtMatmul(GpuDevice device, MatmulShape shape, long workspaceByteCount, CublasLtHandle? handle = null)
     {
         _context = device.Context;
         Shape = shape;
-        _handle = CublasLtHandle.Open(_context);
+        _ownsHandle = handle is null;
+        _handle = handle ?? CublasLtHandle.Open(_context);
         try
         {
             Describe();
@@ -73,11 +86,28 @@ internal sealed unsafe class CublasLtMatmul : IDisposable
         if (workspace.ByteCount < WorkspaceByteCount)
             throw new ArgumentException(
                 $"The matrix product {Shape} needs {WorkspaceByteCount} bytes of workspace, and got {workspace.ByteCount}.");
+        Run(stream, a.As<byte>(), b.As<byte>(), d.As<byte>(), d.As<byte>(), bias.As<byte>(), workspace.Pointer);
+    }
+
+    /// <summary>Puts the product on a stream. Allocates nothing.</summary>
+    /// <param name="stream">Whose work this becomes.</param>
+    /// <param name="a">[M, K].</param>
+    /// <param name="b">[N, K].</param>
+    /// <param name="c">[M, N], read where the shape's beta is not 0; may be <paramref name="d"/>.</param>
+    /// <param name="d">[M, N].</param>
+    /// <param name="bias">[N], or null where the shape has none.</param>
+    /// <param name="workspace">At least <see cref="WorkspaceByteCount"/> bytes.</param>
+    public void Run(
+        GpuStream stream, DevicePointer<byte> a, DevicePointer<byte> b, DevicePointer<byte> c, DevicePointer<byte> d, DevicePointer<byte> bias,
+        DevicePointer<byte> workspace)
+    {
         if (bias.IsNull == Shape.HasBias)
             throw new ArgumentException($"The matrix product {Shape} {(Shape.HasBias ? "needs a bias" : "takes no bias")}.");
         _context.MakeCurrent();
         using var lease = new HandleLease(_handle);
         using var streamLease = new HandleLease(stream.Handle);
+        // The bias is a part of the description, which all callers share.
+        using Lock.Scope describing = _describing.EnterScope();
         if (Shape.HasBias)
         {
             ulong address = bias.Address;
@@ -90,7 +120,7 @@ internal sealed unsafe class CublasLtMatmul : IDisposable
         CublasStatus status = CublasLtApi.cublasLtMatmul(
             lease.Value, _description.DangerousGetHandle(), &alpha, b.Address, _b.DangerousGetHandle(), a.Address,
             _a.DangerousGetHandle(), &beta,
-            d.Address, _d.DangerousGetHandle(), d.Address, _d.DangerousGetHandle(), &algorithm, workspace.Pointer.Address,
+            c.Address, _d.DangerousGetHandle(), d.Address, _d.DangerousGetHandle(), &algorithm, workspace.Address,
             (nuint)WorkspaceByteCount, streamLease.Value);
         if (status != CublasStatus.CUBLAS_STATUS_SUCCESS)
             CublasLtException.Check(status, nameof(CublasLtApi.cublasLtMatmul), $"The matrix product {Shape}");
@@ -102,7 +132,8 @@ internal sealed unsafe class CublasLtMatmul : IDisposable
         _a.Dispose();
         _b.Dispose();
         _d.Dispose();
-        _handle.Dispose();
+        if (_ownsHandle)
+            _handle.Dispose();
     }
 
     private void Describe()
@@ -117,19 +148,19 @@ internal sealed unsafe class CublasLtMatmul : IDisposable
         Set(CublasLtMatmulDescAttribute.CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof(int));
         if (Shape.HasBias)
         {
-            CudaDataType type = Shape.Type;
+            CudaDataType type = Shape.OutputType;
             Set(CublasLtMatmulDescAttribute.CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, &type, sizeof(CudaDataType));
         }
 
-        Layout(_b, Shape.Inner, Shape.Columns, what);
-        Layout(_a, Shape.Inner, Shape.Rows, what);
-        Layout(_d, Shape.Columns, Shape.Rows, what);
+        Layout(_b, Shape.Type, Shape.Inner, Shape.Columns, what);
+        Layout(_a, Shape.Type, Shape.Inner, Shape.Rows, what);
+        Layout(_d, Shape.OutputType, Shape.Columns, Shape.Rows, what);
     }
 
     // A row-major [count, length] matrix is a column-major one of length rows and count columns.
-    private void Layout(MatrixLayoutHandle layout, int length, int count, string what)
+    private static void Layout(MatrixLayoutHandle layout, CudaDataType type, int length, int count, string what)
         => layout.Adopt(
-            CublasLtApi.cublasLtMatrixLayoutCreate(out nint value, Shape.Type, (ulong)length, (ulong)count, length), value,
+            CublasLtApi.cublasLtMatrixLayoutCreate(out nint value, type, (ulong)length, (ulong)count, length), value,
             nameof(CublasLtApi.cublasLtMatrixLayoutCreate), what);
 
     private long Choose(long workspaceByteCount)

@@ -5,20 +5,21 @@ namespace PixioCuda.Interop;
 internal sealed unsafe class GpuGraphExec : IDisposable
 {
     private readonly GpuContext _context;
-    private readonly GraphExecHandle _handle;
 
     internal GpuGraphExec(GpuContext context, GraphExecHandle handle)
     {
         _context = context;
-        _handle = handle;
+        Handle = handle;
     }
+
+    internal GraphExecHandle Handle { get; }
 
     /// <summary>Puts all its work on a stream.</summary>
     public void Launch(GpuStream stream)
     {
         ArgumentNullException.ThrowIfNull(stream);
         _context.MakeCurrent();
-        using var lease = new HandleLease(_handle);
+        using var lease = new HandleLease(Handle);
         using var streamLease = new HandleLease(stream.Handle);
         _context.Check(CudaDriverApi.cuGraphLaunch(lease.Value, streamLease.Value), nameof(CudaDriverApi.cuGraphLaunch));
     }
@@ -30,7 +31,7 @@ internal sealed unsafe class GpuGraphExec : IDisposable
     {
         ArgumentNullException.ThrowIfNull(graph);
         _context.MakeCurrent();
-        using var lease = new HandleLease(_handle);
+        using var lease = new HandleLease(Handle);
         using var graphLease = new HandleLease(graph.Handle);
         CUgraphExecUpdateResultInfo info;
         CUresult result = CudaDriverApi.cuGraphExecUpdate_v2(lease.Value, graphLease.Value, &info);
@@ -52,7 +53,7 @@ internal sealed unsafe class GpuGraphExec : IDisposable
         ArgumentNullException.ThrowIfNull(kernel);
         LaunchRules.CheckArgs<TArgs>(kernel);
         _context.MakeCurrent();
-        using var lease = new HandleLease(_handle);
+        using var lease = new HandleLease(Handle);
         fixed (TArgs* argument = &args)
         {
             void* parameter = argument;
@@ -69,5 +70,5 @@ internal sealed unsafe class GpuGraphExec : IDisposable
         }
     }
 
-    public void Dispose() => _handle.Dispose();
+    public void Dispose() => Handle.Dispose();
 }

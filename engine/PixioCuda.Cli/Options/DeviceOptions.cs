@@ -13,6 +13,8 @@ internal sealed class DeviceOptions
         ["fp32"] = PixioPrecision.FP32,
     };
 
+    private const string Native = "native";
+    private const string CublasLt = "cublaslt";
     private static readonly Dictionary<string, DType> WeightTypes = new() { ["f32"] = DType.F32, ["bf16"] = DType.BF16 };
 
     private readonly Option<string> _device = new("--device")
@@ -28,6 +30,9 @@ internal sealed class DeviceOptions
         HelpName = string.Join('|', Precisions.Keys),
     };
 
+    private readonly Option<string> _gemm = OptionFactory.Choice(
+        "--gemm", "What multiplies matrices on CUDA: native kernels, whose bits do not depend on the batch, or NVIDIA's cuBLASLt.", Native, Native, CublasLt);
+
     private readonly Option<string?> _weightsInMemory = new("--weights-in-memory")
     {
         Description = "What the CPU keeps weights as: f32, or bf16 for half the memory (bf16 and f16 checkpoints stay as they are, f32 is rounded) "
@@ -42,6 +47,7 @@ internal sealed class DeviceOptions
     {
         command.Add(_device);
         command.Add(_precision);
+        command.Add(_gemm);
         command.Add(_weightsInMemory);
         command.Add(_threads);
     }
@@ -53,6 +59,7 @@ internal sealed class DeviceOptions
     {
         Device = parsed.GetValue(_device)!,
         Precision = parsed.GetValue(_precision) is string name ? PrecisionOf(name) : null,
+        Gemm = parsed.GetValue(_gemm) == CublasLt ? GemmProvider.CublasLt : GemmProvider.Native,
         Threads = Threads(parsed),
         WeightsInMemory = parsed.GetValue(_weightsInMemory) is string type ? WeightTypeOf(type) : null,
     };

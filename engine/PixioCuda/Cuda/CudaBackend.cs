@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using PixioCuda.Graph;
 using PixioCuda.Imaging;
@@ -13,6 +14,7 @@ internal sealed class CudaBackend : IEncoderBackend
 {
     private readonly GpuDevice _device;
     private readonly CudaWeights _weights;
+    private readonly CublasLtProducts? _products;
     private readonly Precision _precision;
     private readonly Stack<CudaSession> _free = new();
     private readonly SemaphoreSlim _places;
@@ -20,21 +22,26 @@ internal sealed class CudaBackend : IEncoderBackend
     private readonly Lock _allPlaces = new();
     private bool _isDisposed;
 
-    private CudaBackend(GpuDevice device, CudaWeights weights, Precision precision, int sessionCount)
+    private CudaBackend(GpuDevice device, CudaWeights weights, CublasLtProducts? products, Precision precision, int sessionCount)
     {
         _device = device;
         _weights = weights;
+        _products = products;
         _precision = precision;
         _sessionCount = sessionCount;
         _places = new SemaphoreSlim(sessionCount, sessionCount);
     }
 
-    public string Description => string.Create(CultureInfo.InvariantCulture, $"{_device.Info.Title}, {_precision.Name()}");
+    public string Description => string.Create(CultureInfo.InvariantCulture,
+        $"{_device.Info.Title}, {_precision.Name()}{(_products is null ? "" : ", products by cuBLASLt")}");
 
     /// <summary>The device.</summary>
     public GpuDeviceInfo Device => _device.Info;
 
     public long WeightByteCount => _weights.ByteCount;
+
+    /// <summary>What bringing the weights to the device took: reading, pinning, copying and converting.</summary>
+    public TimeSpan WeightTime { get; private init; }
 
     /// <summary>Opens a device and streams a model's weights to it.</summary>
     /// <param name="deviceId">"cuda", "cuda:1", or "GPU-" and a UUID.</param>
@@ -42,33 +49,43 @@ internal sealed class CudaBackend : IEncoderBackend
     /// <param name="config">The encoder.</param>
     /// <param name="scale">What is done to the values of pixels that come as bytes.</param>
     /// <param name="precision">What to compute in.</param>
+    /// <param name="gemm">What multiplies matrices.</param>
     /// <param name="sessionCount">Runs at a time; later callers wait.</param>
     /// <param name="ringByteCount">Host memory that streaming may take.</param>
     /// <param name="progress">Told how far it is.</param>
     /// <param name="cancellationToken">Stops the loading; everything taken is freed.</param>
     public static CudaBackend Load(
-        string deviceId, EncoderWeights weights, PixioConfig config, PixelScale scale, PixioPrecision precision, int sessionCount,
-        long ringByteCount, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
+        string deviceId, EncoderWeights weights, PixioConfig config, PixelScale scale, PixioPrecision precision, GemmProvider gemm,
+        int sessionCount, long ringByteCount, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
         => CudaFailure.Translate(() =>
         {
             GpuDevice device = GpuDevice.Open(deviceId);
+            CublasLtProducts? products = null;
             try
             {
+                // Before gigabytes are read: it may not be there.
+                products = gemm == GemmProvider.CublasLt ? new CublasLtProducts(device) : null;
+                long start = Stopwatch.GetTimestamp();
                 CudaWeights loaded = CudaWeights.Load(
                     weights, config, scale, device, KernelPrecision(precision), ringByteCount, progress, cancellationToken);
-                return new CudaBackend(device, loaded, KernelPrecision(precision), sessionCount);
+                return new CudaBackend(device, loaded, products, KernelPrecision(precision), sessionCount)
+                {
+                    WeightTime = Stopwatch.GetElapsedTime(start),
+                };
             }
             catch
             {
+                products?.Dispose();
                 device.Dispose();
                 throw;
             }
         });
 
-    public IMemoryModel MemoryModelFor(EncoderGraph graph) => new CudaMemoryModel(graph, _precision);
+    public IMemoryModel MemoryModelFor(EncoderGraph graph)
+        => new CudaMemoryModel(graph, _precision, _products is null ? GemmProvider.Native : GemmProvider.CublasLt);
 
     public IEncoderExecutable Compile(EncoderGraph graph, MemoryPlan plan)
-        => CudaFailure.Translate(() => new CudaCompiler(_device, _weights, _precision, graph, plan).Compile(this));
+        => CudaFailure.Translate(() => new CudaCompiler(_device, _weights, _products, _precision, graph, plan).Compile(this));
 
     /// <summary>Runs an executable in a session of its own, and waits for its outputs.</summary>
     public void Run(CudaExecutable executable, EncoderInput input, Span<float> outputs, CancellationToken cancellationToken)
@@ -98,6 +115,10 @@ internal sealed class CudaBackend : IEncoderBackend
                 session?.ReleaseMemory();
             throw CudaFailure.Of(exception, _device, executable);
         }
+        catch (CublasLtException exception)
+        {
+            throw new PixioException(exception.Message, exception);
+        }
         finally
         {
             if (session is not null)
@@ -125,6 +146,10 @@ internal sealed class CudaBackend : IEncoderBackend
             if (exception.Result == CUresult.CUDA_ERROR_OUT_OF_MEMORY)
                 sessions.ForEach(session => session.ReleaseMemory());
             throw CudaFailure.Of(exception, _device, executable);
+        }
+        catch (CublasLtException exception)
+        {
+            throw new PixioException(exception.Message, exception);
         }
         finally
         {
@@ -205,6 +230,10 @@ internal sealed class CudaBackend : IEncoderBackend
         {
             throw CudaFailure.Of(exception, _device, executable);
         }
+        catch (CublasLtException exception)
+        {
+            throw new PixioException(exception.Message, exception);
+        }
         finally
         {
             _places.Release();
@@ -223,6 +252,7 @@ internal sealed class CudaBackend : IEncoderBackend
             foreach (CudaSession session in _free)
                 session.Dispose();
             _weights.Dispose();
+            _products?.Dispose();
             _device.Dispose();
         }
         finally

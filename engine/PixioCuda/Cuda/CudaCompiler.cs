@@ -5,7 +5,14 @@ using PixioCuda.Kernels;
 namespace PixioCuda.Cuda;
 
 /// <summary>Turns a graph and its memory plan into launches.</summary>
-internal sealed class CudaCompiler(GpuDevice device, CudaWeights weights, Precision precision, EncoderGraph graph, MemoryPlan plan)
+/// <param name="device">Where it will run.</param>
+/// <param name="weights">The weights, on that device.</param>
+/// <param name="products">cuBLASLt, or null for our own products.</param>
+/// <param name="precision">What is computed in.</param>
+/// <param name="graph">What to compute.</param>
+/// <param name="plan">Where its tensors lie.</param>
+internal sealed class CudaCompiler(
+    GpuDevice device, CudaWeights weights, CublasLtProducts? products, Precision precision, EncoderGraph graph, MemoryPlan plan)
 {
     private readonly CudaTensorTypes _types = new(graph, precision);
 
@@ -27,7 +34,8 @@ internal sealed class CudaCompiler(GpuDevice device, CudaWeights weights, Precis
     {
         PatchEmbedOp patchEmbed => PatchEmbed(patchEmbed),
         LayerNormOp norm => [LayerNorm(norm)],
-        LinearOp linear => [Linear(linear)],
+        LinearOp linear => products is null ? [Linear(linear)]
+            : products.Steps(linear, _types, precision, weights, OffsetOf, plan.ScratchOffsetOf(linear)),
         AttentionOp attention => Attention(attention),
         SelectTokensOp select => [SelectTokens(select)],
         MeanTokensOp mean => [MeanTokens(mean)],

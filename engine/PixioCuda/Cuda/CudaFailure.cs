@@ -13,7 +13,7 @@ internal static class CudaFailure
         {
             return action();
         }
-        catch (Exception exception) when (exception is CudaException or CudaLibraryException or KernelCompilationException)
+        catch (Exception exception) when (exception is CudaException or CudaLibraryException or CublasLtException or KernelCompilationException)
         {
             throw new PixioException(exception.Message, exception);
         }

@@ -6,7 +6,7 @@ namespace PixioCuda.Cuda;
 /// <summary>One launch of a run.</summary>
 /// <param name="Output">What it computes, in the model's own words.</param>
 /// <param name="Kernel">Kernel and configuration.</param>
-/// <param name="Grid">Blocks.</param>
+/// <param name="Grid">Blocks; all 0 for what a library launches, of which neither grid nor block, shared memory nor registers are known.</param>
 /// <param name="Block">Threads of a block.</param>
 /// <param name="SharedBytes">Dynamic shared memory of a block, in bytes.</param>
 /// <param name="Registers">Of a thread.</param>

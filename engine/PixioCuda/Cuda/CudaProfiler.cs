@@ -106,6 +106,8 @@ internal sealed class CudaProfiler : IDisposable
                     step.Name, step.Kernel, config.Grid, config.Block, config.SharedBytes, kernel.Attributes.Registers, step.Work,
                     step.UsesTensorCores, step.Product));
                 step.Launch(_stream, Memory);
+                if (step.IsLibraryCall)
+                    launches.Add(new CudaLaunch(step.Name, step.Kernel, default, default, 0, 0, step.Work, step.UsesTensorCores));
                 if (launches.Count != before + 1)
                     throw new InvalidOperationException($"The step {step.Name} is {launches.Count - before} launches; each has to be one.");
             }

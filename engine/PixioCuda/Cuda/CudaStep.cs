@@ -16,4 +16,8 @@ internal readonly record struct CudaMemory(DevicePointer<byte> Pixels, DevicePoi
 /// <param name="Launch">Puts it on a stream.</param>
 /// <param name="Product">What it multiplies, where it is a matrix product.</param>
 internal sealed record CudaStep(
-    string Name, string Kernel, KernelWork Work, bool UsesTensorCores, Action<GpuStream, CudaMemory> Launch, GemmShape? Product = null);
+    string Name, string Kernel, KernelWork Work, bool UsesTensorCores, Action<GpuStream, CudaMemory> Launch, GemmShape? Product = null)
+{
+    /// <summary>Whether a library launches kernels of its own there, of which nothing is known.</summary>
+    public bool IsLibraryCall { get; init; }
+}

@@ -34,7 +34,7 @@ internal sealed class CudaTensorTypes
 }
 
 /// <summary>What the tensors of a graph take in a device's arena.</summary>
-internal sealed class CudaMemoryModel(EncoderGraph graph, Precision precision) : IMemoryModel
+internal sealed class CudaMemoryModel(EncoderGraph graph, Precision precision, GemmProvider gemm) : IMemoryModel
 {
     public CudaTensorTypes Types { get; } = new(graph, precision);
 
@@ -46,8 +46,12 @@ internal sealed class CudaMemoryModel(EncoderGraph graph, Precision precision) :
 
     public long ByteCount(GraphTensor tensor) => tensor.ElementCount * Types[tensor].ByteCount();
 
-    /// <summary>Position embeddings of another grid than the stored one.</summary>
-    public long ScratchByteCount(GraphOp op) => op is PatchEmbedOp patchEmbed && patchEmbed.Grid != graph.Config.PositionGrid
-        ? (graph.Config.ClassTokens + patchEmbed.Grid.Area) * graph.Config.HiddenSize * sizeof(float)
-        : 0;
+    /// <summary>Position embeddings of another grid than the stored one; what cuBLASLt needs.</summary>
+    public long ScratchByteCount(GraphOp op) => op switch
+    {
+        PatchEmbedOp patchEmbed when patchEmbed.Grid != graph.Config.PositionGrid
+            => (graph.Config.ClassTokens + patchEmbed.Grid.Area) * graph.Config.HiddenSize * sizeof(float),
+        LinearOp linear when gemm == GemmProvider.CublasLt => CublasLtProducts.ScratchByteCount(linear, precision),
+        _ => 0,
+    };
 }

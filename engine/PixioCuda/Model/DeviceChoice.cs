@@ -68,6 +68,12 @@ internal sealed record DeviceChoice(string? CudaId, CpuTarget? Cpu, PixioPrecisi
                 $"The CPU computes in float32, not in {options.Precision}{(reason is null ? "" : $", and was taken because {reason}")}.", nameof(options));
         }
 
+        if (options.Gemm != GemmProvider.Native)
+        {
+            throw new ArgumentException(
+                $"The CPU multiplies by its own kernels, not by cuBLASLt{(reason is null ? "" : $", and was taken because {reason}")}.", nameof(options));
+        }
+
         int threads = options.Threads ?? Environment.ProcessorCount;
         if (threads is < 1 or > 1024)
             throw new ArgumentException($"{threads} threads cannot be used: give a number from 1 to 1024.", nameof(options));

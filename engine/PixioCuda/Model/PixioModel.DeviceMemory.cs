@@ -64,8 +64,8 @@ public sealed partial class PixioModel
     /// <exception cref="ArgumentException">The pixels are not as many or not of the type that the shape says, they are on another device, or
     /// the outputs belong to another model.</exception>
     /// <exception cref="DeviceMemoryException">The device has too little memory; the message says how many pictures fit.</exception>
-    /// <exception cref="PixioException">The device fails, or an output is not finite where that is checked. A failure of the run itself shows in what waits for its
-    /// results: <see cref="DeviceTensor.Synchronize"/> or a copy.</exception>
+    /// <exception cref="PixioException">The device fails, or an output is not finite where that is checked. A failure of the run itself shows
+    /// in what waits for its results: <see cref="DeviceTensor.Synchronize"/> or a copy.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     /// <exception cref="ObjectDisposedException">The model or the outputs were disposed of.</exception>
     public void Run(EncoderInput pixels, DeviceOutputs outputs, CancellationToken cancellationToken = default)
@@ -96,8 +96,15 @@ public sealed partial class PixioModel
     {
         GpuDeviceInfo? device = CudaDevice;
         if (device is null)
-            throw new ArgumentException($"The pixels are in the memory of {tensor.Gpu.Info.Title}, and this model is on {Device}. Copy them to the host first.");
+        {
+            throw new ArgumentException(
+                $"The pixels are in the memory of {tensor.Gpu.Info.Title}, and this model is on {Device}. Copy them to the host first.");
+        }
+
         if (device.Ordinal != tensor.Gpu.Info.Ordinal)
-            throw new ArgumentException($"The pixels are in the memory of {tensor.Gpu.Info.Title}, and this model is on {device.Title}. Copy them there first.");
+        {
+            throw new ArgumentException(
+                $"The pixels are in the memory of {tensor.Gpu.Info.Title}, and this model is on {device.Title}. Copy them there first.");
+        }
     }
 }

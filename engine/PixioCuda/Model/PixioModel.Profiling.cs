@@ -9,6 +9,9 @@ public sealed partial class PixioModel
     /// <summary>The CUDA device that the model is on, or null.</summary>
     internal GpuDeviceInfo? CudaDevice => (_backend as CudaBackend)?.Device;
 
+    /// <summary>What bringing the weights to the CUDA device took; null on the CPU.</summary>
+    internal TimeSpan? CudaWeightTime => (_backend as CudaBackend)?.WeightTime;
+
     /// <summary>What a run of a plan launches; nothing runs.</summary>
     /// <exception cref="PixioException">The model is not on a CUDA device, or the device has too little memory.</exception>
     internal static IReadOnlyList<CudaLaunch> DescribeLaunches(EncoderPlan plan) => Launchable(plan).DescribeLaunches();

@@ -8,7 +8,8 @@ public sealed partial class PixioModel
 {
     /// <summary>Runs a plan, whose outputs go to the host's memory or, where they are given, to the device's; in parts where that is asked for
     /// and the whole does not fit.</summary>
-    private void RunWhatFits(EncoderInput pixels, EncoderPlan plan, Span<float> outputs, DeviceOutputs? deviceOutputs, CancellationToken cancellationToken)
+    private void RunWhatFits(
+        EncoderInput pixels, EncoderPlan plan, Span<float> outputs, DeviceOutputs? deviceOutputs, CancellationToken cancellationToken)
     {
         for (; ; )
         {
@@ -55,7 +56,8 @@ public sealed partial class PixioModel
                 for (int i = 0; i < part.Outputs.Count; i++)
                 {
                     EncoderOutputInfo from = part.Outputs[i], to = plan.Outputs[i];
-                    values.Slice((int)from.Offset, (int)from.Length).CopyTo(outputs[checked((int)(to.Offset + (to.Length / plan.Shape.Batch * first)))..]);
+                    int start = checked((int)(to.Offset + (to.Length / plan.Shape.Batch * first)));
+                    values.Slice((int)from.Offset, (int)from.Length).CopyTo(outputs[start..]);
                 }
             }
             finally

@@ -15,6 +15,9 @@ public sealed record PixioModelOptions
     /// <summary>What to compute in; null for the device's default: bfloat16 on CUDA, float32 on the CPU, which has no other.</summary>
     public PixioPrecision? Precision { get; init; }
 
+    /// <summary>What multiplies matrices on a CUDA device.</summary>
+    public GemmProvider Gemm { get; init; }
+
     /// <summary>How many runs a CUDA device does at a time, each with a stream and memory of its own; later callers wait.</summary>
     public int CudaSessions { get; init; } = 2;
 

@@ -114,6 +114,22 @@ public sealed class ProfileCommandTests
     }
 
     [Fact]
+    public void Products_by_cublasLt_have_times_but_no_grid()
+    {
+        Emulator.RequireEmulation();
+        using PixioModel model = PixioModel.Load(Model, new PixioModelOptions { Device = "cuda", Gemm = GemmProvider.CublasLt });
+        EncoderPlan plan = model.Plan(new InputShape(1, model.Config.ImageSize), new EncoderTaps { LastHiddenState = true });
+        CudaProfile profile = PixioModel.Profile(new float[plan.InputLength], plan, 1, TestContext.Current.CancellationToken);
+        CudaLaunch[] products = [.. profile.Launches.Where(launch => launch.Entry == "cublasLt")];
+        // qkv, attention's output, fc1, fc2; qkv and fc1 are finished by a kernel of our own.
+        Assert.Equal(4 * model.Config.HiddenLayers, products.Length);
+        Assert.Equal(2 * model.Config.HiddenLayers, profile.Launches.Count(launch => launch.Entry == "gemm_epilogue"));
+        Assert.DoesNotContain(profile.Launches, launch => launch.Entry == "gemm");
+        Assert.All(products, launch => Assert.Equal((0L, true), (launch.Grid.Count, launch.Work.Flops > 0)));
+        Assert.All(profile.Seconds, seconds => Assert.True(seconds >= 0));
+    }
+
+    [Fact]
     public void A_profile_gives_everything_back_and_leaves_the_outputs_of_runs_as_they_were()
     {
         Emulator.RequireEmulation();

@@ -14,7 +14,11 @@ public sealed class CudaLoadTests : IDisposable
     // Small, so that loading it hundreds of times is cheap; every kind of weight and conversion is there.
     private static readonly PixioConfig Config = new()
     {
-        HiddenSize = 32, HiddenLayers = 1, AttentionHeads = 2, ImageSize = 32, OutIndices = [1],
+        HiddenSize = 32,
+        HiddenLayers = 1,
+        AttentionHeads = 2,
+        ImageSize = 32,
+        OutIndices = [1],
     };
 
     private static readonly PixioModelOptions Options = new() { Device = "cuda", Precision = PixioPrecision.BF16 };
@@ -75,6 +79,46 @@ public sealed class CudaLoadTests : IDisposable
             "cuDeviceGetCount", "cuDevicePrimaryCtxRetain", "cuMemAlloc_v2", "cuMemHostAlloc", "cuStreamCreate", "cuEventCreate",
             "cuModuleLoadDataEx", "cuLaunchKernelEx", "cuMemcpyHtoDAsync_v2", "cuEventRecord", "cuEventSynchronize", "cuStreamSynchronize",
         }, refused);
+    }
+
+    [Fact]
+    public void What_cublasLt_refuses_is_said_and_leaves_nothing()
+    {
+        Emulator.RequireEmulation();
+        Emulator.LiveHandles none = Emulator.Live();
+        ulong calls = 0;
+        LoadAndRun();
+        Emulator.FailAt(0, CUresult.CUDA_SUCCESS);
+        LoadAndRun();
+        Assert.InRange(calls, 100u, 2000u);
+        HashSet<string> refused = [];
+        for (ulong n = 1; n <= calls; n++)
+        {
+            Emulator.FailAt(n, CUresult.CUDA_ERROR_OUT_OF_MEMORY);
+            Exception? exception = Record.Exception(LoadAndRun);
+            string function = Emulator.FailedFunction;
+            Emulator.FailAt(0, CUresult.CUDA_SUCCESS);
+            Assert.True(exception is null or PixioException, $"call {n}, {function}: {exception}");
+            if (exception is not null)
+                refused.Add(function);
+            Assert.True(none == Emulator.Live(), $"After call {n}, {function}, there are left {Emulator.Live()}.");
+        }
+
+        _ = Emulator.TakeViolations();
+        Assert.Superset(new HashSet<string>(StringComparer.Ordinal)
+        {
+            "cublasLtCreate", "cublasLtMatmulDescCreate", "cublasLtMatmulDescSetAttribute", "cublasLtMatrixLayoutCreate",
+            "cublasLtMatmulAlgoGetHeuristic", "cublasLtMatmul", "cuGraphLaunch",
+        }, refused);
+
+        void LoadAndRun()
+        {
+            using ITensorSource source = Checkpoint.Open(_folder);
+            using PixioModel model = PixioModel.Load(
+                new OpenedModel(Config, source, ProcessorConfigPath: null), Options with { Gemm = GemmProvider.CublasLt });
+            _ = Run(model);
+            calls = Emulator.CallCount;
+        }
     }
 
     [Fact]

@@ -31,6 +31,14 @@ public sealed class CudaModelTests
     public void Float16_is_as_accurate_as_the_official_code(string folder, string caseName) => Check(folder, caseName, PixioPrecision.FP16);
 
     [Theory]
+    [MemberData(nameof(Cases))]
+    public void Products_by_cublasLt_are_as_accurate_in_every_precision(string folder, string caseName)
+    {
+        foreach (PixioPrecision precision in Enum.GetValues<PixioPrecision>())
+            Check(folder, caseName, precision, GemmProvider.CublasLt);
+    }
+
+    [Theory]
     [InlineData(PixioPrecision.FP32)]
     [InlineData(PixioPrecision.BF16)]
     [InlineData(PixioPrecision.FP16)]
@@ -90,10 +98,10 @@ public sealed class CudaModelTests
             Accuracy.Within(2 * Accuracy.Float32Default, actual[name].Span, expected[name].Span, name);
     }
 
-    private static PixioModel Load(GoldenFolder folder, PixioPrecision precision)
-        => GoldenModels.Load(folder, new PixioModelOptions { Device = "cuda", Precision = precision });
+    private static PixioModel Load(GoldenFolder folder, PixioPrecision precision, GemmProvider gemm = GemmProvider.Native)
+        => GoldenModels.Load(folder, new PixioModelOptions { Device = "cuda", Precision = precision, Gemm = gemm });
 
-    private static void Check(string folderName, string caseName, PixioPrecision precision)
+    private static void Check(string folderName, string caseName, PixioPrecision precision, GemmProvider gemm = GemmProvider.Native)
     {
         Emulator.Require();
         GoldenFolder folder = Goldens.Folder(folderName);
@@ -106,7 +114,8 @@ public sealed class CudaModelTests
             HiddenStates = isFloat32 ? GoldenModels.Indices(names, "hidden_states.") : [],
             Attentions = isFloat32 ? [.. GoldenModels.Indices(names, "attentions.").Select(layer => new AttentionTap(layer))] : [],
         };
-        using PixioModel model = Load(folder, precision);
+        using PixioModel model = Load(folder, precision, gemm);
+        Assert.Equal(gemm == GemmProvider.CublasLt, model.Device.Contains("products by cuBLASLt", StringComparison.Ordinal));
         GoldenTensor pixels = folder.PixelValues(caseName);
         // As the case has it; each picture alone; and three, which are the case's pictures over and over.
         int count = (int)pixels.Shape[0];

@@ -1,6 +1,7 @@
 // The emulated cuBLASLt: products by a plain loop in float32, run when the stream comes to them.
 #include <dlfcn.h>
 
+#include <cmath>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -157,7 +158,7 @@ int run(void* argument) {
         for (uint64_t row = 0; row < m; row++) {
             float sum = 0;
             for (uint64_t i = 0; i < k; i++)
-                sum += a[row * k + i] * b[column * k + i];
+                sum = std::fma(a[row * k + i], b[column * k + i], sum);    // as the hardware multiplies float32
             sum *= product.alpha;
             if (product.beta != 0)
                 sum += product.beta * load(reinterpret_cast<const void*>(product.c_data), column * product.c.leading + row, product.c.type);

@@ -95,6 +95,8 @@ int set_attributes(Work& work, const Device& device, const CUlaunchConfig& confi
 }
 
 int run_launch_work(const Work& work, Device& device, LaunchChain& chain) {
+    if (DeviceMemory::is_idle())
+        return CUDA_SUCCESS;
     const Function& function = *work.function;
     LaunchRequest request;
     request.kernel = function.name;

@@ -47,6 +47,9 @@ class DeviceMemory {
     static AccessRecord* line_writes(size_t offset) { return line_writes_ + offset / kLineBytes; }
     static AccessRecord* line_reads(size_t offset) { return line_reads_ + offset / kLineBytes; }
 
+    /// Whether launches do nothing, and memory counts as written: for measuring the host.
+    static bool is_idle();
+
     /// Null when the device's address range is used up.
     static unsigned char* allocate(int device, size_t bytes);
     /// Frees the allocation that begins here.
