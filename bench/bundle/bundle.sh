@@ -67,7 +67,7 @@ root=$(dirname "$(dirname "$(readlink -f "$0")")")
 DOTNET_ROOT=$root/runtime exec "$root/runtime/dotnet" "$root/app/pixio.dll" "$@"
 PIXIO
 chmod +x "$root/bin/pixio" "$root"/*.sh
-changes=$(git status --porcelain | head -n 1)
+changes=$(git status --porcelain)
 echo "$(git rev-parse HEAD)${changes:+ with changes}, made $(date -u +%F), .NET $version" >"$root/COMMIT"
 
 # What packs code best does not pack float32 numbers best: the reference data come last, as a stream of their own in the one xz file.

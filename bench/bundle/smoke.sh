@@ -29,5 +29,5 @@ for step in correctness/{host,doctor,instructions,kernels,models} \
         exit 1
     fi
 done
-tar -tzf "$work/results/results.tar.gz" | grep -q 'results/table.txt'
+tar -tzf "$work/results/results.tar.gz" results/table.txt results/doctor.json results/logs/correctness-kernels.log >/dev/null
 echo "the bundle runs"

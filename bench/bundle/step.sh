@@ -154,8 +154,9 @@ host)
     nvidia-smi || echo "nvidia-smi is not there"
     cat "$root/COMMIT"
     export PATH=$PATH:/usr/sbin:/sbin
+    libraries=$(ldconfig -p)
     for library in 'libstdc\+\+\.so\.6' 'libgcc_s\.so\.1' 'libssl\.so\.(3|1\.1)'; do
-        ldconfig -p | grep -qE "$library" || missing "the .NET runtime needs ${library//\\/}, which the dynamic linker does not list"
+        grep -qE "$library" <<<"$libraries" || missing "the .NET runtime needs ${library//\\/}, which the dynamic linker does not list"
     done
     gpu=$(nvidia-smi --query-gpu=name,driver_version --format=csv,noheader 2>/dev/null | head -n 1)
     version=$(pixio --version) && say "$version; $gpu"
