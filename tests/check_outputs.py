@@ -4,7 +4,8 @@
     pixio embed PICTURES --model MODEL --output out/a.npy        (and .safetensors, .parquet, .jsonl)
     python3 tests/check_outputs.py out/a.npy out/a.safetensors out/a.parquet out/a.jsonl
 
-Every file must hold the same pictures in the same order with the same numbers; float16 files are held against the nearest half of the others.
+Every file must hold the same pictures in the same order with the same numbers; float16 files are held against the nearest
+half of the others.
 Formats whose library is missing are an error unless --skip-missing is given. The exit code is 1 where something differs.
 """
 import argparse

@@ -87,6 +87,26 @@ public class TarReaderTests
         Assert.Equal("abc"u8.ToArray(), content);
     }
 
+    [Theory]
+    [InlineData(124, 12)]
+    [InlineData(148, 8)]
+    public void Fields_in_base_256_that_hold_too_much_are_refused(int offset, int count)
+    {
+        foreach (byte filling in new byte[] { 0, 0x7F, 0xFF })
+        {
+            byte[] header = TarBytes.Header("x.jpg", "0000000");
+            header.AsSpan(offset, count).Fill(filling);
+            header[offset] = 0x80;
+            if (offset == 124)
+                TarBytes.MendChecksum(header);
+            byte[] file = [.. header, .. TarBytes.End];
+            if (offset == 124 && filling == 0)
+                Assert.Single(Read(file));
+            else
+                Assert.Throws<PictureSourceException>(() => Read(file));
+        }
+    }
+
     public static TheoryData<string, byte[]> DamagedFiles => new()
     {
         { "without the two empty blocks", [] },

@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Text;
 
 namespace PixioCuda.Pipeline.Tar;
@@ -64,12 +63,16 @@ internal readonly record struct TarHeader(string Name, long Length, byte Type)
         value = 0;
         if (field[0] == 0x80)
         {
-            ReadOnlySpan<byte> low = field[^8..];
-            if (field[1..^8].IndexOfAnyExcept((byte)0) >= 0)
-                return false;
-            value = BinaryPrimitives.ReadInt64BigEndian(low);
             // What is to be rounded up to whole blocks must not overflow then.
-            return value is >= 0 and <= long.MaxValue - BlockBytes;
+            const long Most = (long.MaxValue - BlockBytes) >> 8;
+            foreach (byte digit in field[1..])
+            {
+                if (value > Most)
+                    return false;
+                value = (value << 8) | digit;
+            }
+
+            return value <= long.MaxValue - BlockBytes;
         }
 
         int begin = field.IndexOfAnyExcept((byte)' ');
