@@ -158,7 +158,7 @@ public sealed class DeviceTensorTests
             ulong memory = Emulator.SetMemoryLimit(0, (ulong)model.WeightByteCount);
             try
             {
-                Assert.Contains("too little memory", Assert.Throws<PixioException>(
+                Assert.Contains("too little memory", Assert.Throws<DeviceMemoryException>(
                     () => model.Warmup(Two, Taps, cancellationToken: TestContext.Current.CancellationToken)).Message, StringComparison.Ordinal);
             }
             finally
