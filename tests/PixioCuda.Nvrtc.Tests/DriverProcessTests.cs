@@ -22,7 +22,7 @@ public sealed class DriverProcessTests
         string[] lines = await ProbeProcess.RunAsync(["driver"], ("PIXIO_CUDA_LIBRARIES", null), ("LD_LIBRARY_PATH", null));
         Assert.Equal("0 devices: no CUDA driver was found (libcuda.so.1 or libcuda.so on the library path)", lines[0]);
         Assert.Equal("CudaLibraryException: The CUDA driver was not found (libcuda.so.1 or libcuda.so). Looked in", lines[1]);
-        Assert.Contains("  the dynamic linker's search path", lines);
+        Assert.Contains("  the dynamic linker's search path;", lines);
         Assert.StartsWith("To get it, run `sudo apt-get install nvidia-driver`", lines[^1], StringComparison.Ordinal);
     }
 

@@ -3,7 +3,9 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <mutex>
 #include <sys/mman.h>
+#include <vector>
 
 #if !defined(__x86_64__) && !defined(__aarch64__)
 #error "The emulator's fibers are written for x86-64 and AArch64."
@@ -14,6 +16,22 @@ namespace emulator {
 namespace {
 constexpr size_t kGuardBytes = 4096;
 constexpr size_t kStride = FiberStacks::kStackBytes + kGuardBytes;
+
+struct SpareStacks {
+    std::mutex mutex;
+    std::vector<FiberStacks*> stacks;
+};
+
+// Never destroyed: launches may still run while the process ends.
+SpareStacks& spare_stacks() {
+    static auto* spare = new SpareStacks;
+    return *spare;
+}
+
+[[noreturn]] void no_stacks() {
+    std::fprintf(stderr, "emulator: no address space for the stacks of fibers\n");
+    std::abort();
+}
 } // namespace
 
 FiberStacks::~FiberStacks() {
@@ -24,15 +42,34 @@ FiberStacks::~FiberStacks() {
 unsigned char* FiberStacks::stack(size_t index) {
     if (!memory_) {
         void* memory = mmap(nullptr, kStride * kMaxStacks, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (memory == MAP_FAILED || index >= kMaxStacks) {
-            std::fprintf(stderr, "emulator: no address space for the stacks of fibers\n");
-            std::abort();
-        }
+        if (memory == MAP_FAILED)
+            no_stacks();
         memory_ = static_cast<unsigned char*>(memory);
     }
-    for (; ready_ <= index; ready_++)
-        mprotect(memory_ + ready_ * kStride + kGuardBytes, kStackBytes, PROT_READ | PROT_WRITE);
+    if (index >= kMaxStacks)
+        no_stacks();
+    for (; ready_ <= index; ready_++) {
+        if (mprotect(memory_ + ready_ * kStride + kGuardBytes, kStackBytes, PROT_READ | PROT_WRITE) != 0)
+            no_stacks();
+    }
     return memory_ + index * kStride + kGuardBytes;
+}
+
+FiberStacksLease::FiberStacksLease() {
+    SpareStacks& spare = spare_stacks();
+    std::lock_guard lock(spare.mutex);
+    if (spare.stacks.empty()) {
+        stacks_ = new FiberStacks;
+    } else {
+        stacks_ = spare.stacks.back();
+        spare.stacks.pop_back();
+    }
+}
+
+FiberStacksLease::~FiberStacksLease() {
+    SpareStacks& spare = spare_stacks();
+    std::lock_guard lock(spare.mutex);
+    spare.stacks.push_back(stacks_);
 }
 
 extern "C" void emulator_fiber_switch(void** from, void* to);

@@ -31,6 +31,21 @@ class FiberStacks {
     size_t ready_ = 0;
 };
 
+/// Stacks for the time of a launch. They go from launch to launch, whatever thread runs it: each stack is two mappings, and a program's many
+/// threads with stacks of their own would come to the 65,530 that a process may have.
+class FiberStacksLease {
+  public:
+    FiberStacksLease();
+    FiberStacksLease(const FiberStacksLease&) = delete;
+    FiberStacksLease& operator=(const FiberStacksLease&) = delete;
+    ~FiberStacksLease();
+
+    FiberStacks* operator->() { return stacks_; }
+
+  private:
+    FiberStacks* stacks_;
+};
+
 /// Makes `fiber` start at entry(argument) when it is switched to. The entry must never return.
 void prepare_fiber(Fiber& fiber, unsigned char* stack, FiberEntry entry, void* argument);
 

@@ -16,7 +16,6 @@ thread_local Thread* running_thread __attribute__((tls_model("initial-exec"))) =
 
 namespace {
 thread_local Launch* running_launch __attribute__((tls_model("initial-exec"))) = nullptr;
-thread_local FiberStacks stacks;
 
 constexpr unsigned kMaxResidentBlocks = 3, kMaxResidentThreads = 2048;
 constexpr unsigned kLastLaunchNumber = 0xFF00;
@@ -216,7 +215,7 @@ class ClusterSlots {
             thread.lane = i % kWarpSize;
             thread.warp = &block->warps[i / kWarpSize];
             thread.thread_index = {i % request.block.x, i / request.block.x % request.block.y, i / request.block.x / request.block.y};
-            thread.stack = stacks.stack(next_stack_++);
+            thread.stack = stacks_->stack(next_stack_++);
         }
         return block;
     }
@@ -226,6 +225,7 @@ class ClusterSlots {
     std::vector<std::unique_ptr<Cluster>> clusters_;
     std::vector<std::unique_ptr<Block>> blocks_;
     std::vector<Cluster*> free_;
+    FiberStacksLease stacks_;
     size_t next_stack_ = 0;
 };
 
