@@ -116,6 +116,9 @@ public sealed class CudaModelTests
         };
         using PixioModel model = Load(folder, precision, gemm);
         Assert.Equal(gemm == GemmProvider.CublasLt, model.Device.Contains("products by cuBLASLt", StringComparison.Ordinal));
+        // The library sums float32 along all of K in one accumulator, as the emulated one does; our own products sum in chunks. With massive
+        // activations that alone scatters the error by more than twice (docs/decisions/0003).
+        double factor = gemm == GemmProvider.CublasLt && isFloat32 && folderName == "tiny-massive" ? 2 : 1;
         GoldenTensor pixels = folder.PixelValues(caseName);
         // As the case has it; each picture alone; and three, which are the case's pictures over and over.
         int count = (int)pixels.Shape[0];
@@ -127,7 +130,7 @@ public sealed class CudaModelTests
             foreach (string name in isFloat32 ? names : ["last_hidden_state", "pooler_output"])
             {
                 Accuracy.Within(
-                    Bound(folder, caseName, name, precision, gemm), outputs[name].Span, Pictures(folder.Tensor(caseName, name), pictures).Values,
+                    factor * Bound(folder, caseName, name, precision), outputs[name].Span, Pictures(folder.Tensor(caseName, name), pictures).Values,
                     $"{folderName}/{caseName} {name}, pictures {string.Join(", ", pictures)}");
             }
         }
@@ -143,12 +146,9 @@ public sealed class CudaModelTests
 
     /// <summary>float32: twice the official code's own error. Half precision: 1.1 times its error; 2 times for the pooler output of these
     /// small models, whose mean of few numbers shows the rounding of probabilities that fused attention makes.</summary>
-    private static double Bound(GoldenFolder folder, string caseName, string name, PixioPrecision precision, GemmProvider gemm) => precision switch
+    private static double Bound(GoldenFolder folder, string caseName, string name, PixioPrecision precision) => precision switch
     {
-        // The library sums float32 along all of K in one accumulator, as the emulated one does; our own products sum in chunks. With massive
-        // activations that alone scatters the error by more than twice (docs/decisions/0003).
-        PixioPrecision.FP32 => (gemm == GemmProvider.CublasLt ? 2 : 1)
-            * (folder.Float32Error(caseName, name) is double error ? 2 * error : Accuracy.Float32Default),
+        PixioPrecision.FP32 => folder.Float32Error(caseName, name) is double error ? 2 * error : Accuracy.Float32Default,
         PixioPrecision.BF16 => Factor(name) * folder.BFloat16Error(caseName, name)!.Value,
         _ => Factor(name) * folder.Float16Error(caseName, name)!.Value,
     };
