@@ -66,7 +66,7 @@ public sealed class PicturePipelineTests : IDisposable
             File.Copy(Path.Combine(CliData.Model, name), folder.File(name));
         folder.Write("preprocessor_config.json", """{ "do_resize": false, "do_center_crop": false }"""u8);
         using PixioModel model = PixioModel.Load(folder.Root);
-        byte[][] pictures = [Bitmap(32, 48), Bitmap(64, 64)];
+        byte[][] pictures = [MinimalBitmap.Create(48, 32), MinimalBitmap.Create(64, 64)];
         float[][] alone = [.. pictures.Select((picture, index) => model.Embed(model.Decode(picture, $"{index}"),
             cancellationToken: TestEnd))];
         int[] order = [0, 0, 1, 1, 1, 0, 1, 0, 0, 0];
@@ -138,7 +138,7 @@ public sealed class PicturePipelineTests : IDisposable
         // Every picture claims 1000 x 1000 pixels, 7 MB decoded, so that no two of them fit.
         PicturePipelineOptions options = new() { Taps = Pooler, DecodeWorkers = 4, PicturesAhead = 16, MemoryLimit = 10_000_000 };
         using PixioModel model = PixioModel.Load(CliData.Model, new PixioModelOptions());
-        byte[] bitmap = Bitmap(1000, 1000);
+        byte[] bitmap = MinimalBitmap.Create(1000, 1000);
         using PicturePipeline pipeline = PicturePipeline.Start(
             Enumerable.Range(0, 40).Select(number => PictureEntry.FromBytes($"{number}", bitmap)), model, options, TestEnd);
         List<PictureResult> results = await pipeline.ResultsAsync().ToListAsync(TestEnd);
@@ -253,20 +253,6 @@ public sealed class PicturePipelineTests : IDisposable
 
     private static IEnumerable<PictureEntry> Numbers(int count, bool slow = false) => Enumerable.Range(0, count).Select(number =>
         PictureEntry.FromBytes($"{number}", NumberDecoder.Encode(number, slow)));
-
-    private static byte[] Bitmap(int height, int width)
-    {
-        byte[] file = new byte[54 + (3 * height * width)];
-        "BM"u8.CopyTo(file);
-        BitConverter.TryWriteBytes(file.AsSpan(2), file.Length);
-        BitConverter.TryWriteBytes(file.AsSpan(10), 54);
-        BitConverter.TryWriteBytes(file.AsSpan(14), 40);
-        BitConverter.TryWriteBytes(file.AsSpan(18), width);
-        BitConverter.TryWriteBytes(file.AsSpan(22), height);
-        BitConverter.TryWriteBytes(file.AsSpan(26), (short)1);
-        BitConverter.TryWriteBytes(file.AsSpan(28), (short)24);
-        return file;
-    }
 
     /// <summary>"Decodes" a number to one of five plain pictures; each takes its own time, so that the workers overtake one
     /// another.</summary>

@@ -12,17 +12,8 @@ internal sealed class JobData(TemporaryFolder folder)
     /// <summary>A picture whose bytes depend on a number.</summary>
     public static byte[] Picture(int number)
     {
-        const int Width = 8, Height = 6;
-        byte[] file = new byte[54 + (3 * Width * Height)];
-        "BM"u8.CopyTo(file);
-        BitConverter.TryWriteBytes(file.AsSpan(2), file.Length);
-        BitConverter.TryWriteBytes(file.AsSpan(10), 54);
-        BitConverter.TryWriteBytes(file.AsSpan(14), 40);
-        BitConverter.TryWriteBytes(file.AsSpan(18), Width);
-        BitConverter.TryWriteBytes(file.AsSpan(22), Height);
-        BitConverter.TryWriteBytes(file.AsSpan(26), (short)1);
-        BitConverter.TryWriteBytes(file.AsSpan(28), (short)24);
-        for (int i = 54; i < file.Length; i++)
+        byte[] file = MinimalBitmap.Create(8, 6);
+        for (int i = MinimalBitmap.HeaderByteCount; i < file.Length; i++)
             file[i] = (byte)(i * (number % 251));
         return file;
     }
