@@ -89,7 +89,7 @@ internal sealed class GemmKernel
             _device.Launch(stream, _kernel, _launch, new GemmSm90Args
             {
                 A = MapOf(a, _shape.M, _shape.A.Pitch, warpgroups.BlockM / warpgroups.ClusterN),
-                W = MapOf(w, _shape.N, _shape.K, warpgroups.BlockN / warpgroups.ClusterM),
+                W = MapOf(w, _shape.N, _shape.K, warpgroups.BlockN / warpgroups.PartsN),
                 Bias = bias,
                 Residual = residual.As<float>(),
                 C = c,

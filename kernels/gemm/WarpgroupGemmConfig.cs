@@ -29,6 +29,10 @@ internal sealed record WarpgroupGemmConfig(
     /// <summary>Blocks of a cluster.</summary>
     public int Cluster => ClusterM * ClusterN;
 
+    /// <summary>Blocks below each other that fetch a part of W for all of them: each, unless the parts were no whole groups of the
+    /// swizzle's 8 rows (of five, four then).</summary>
+    public int PartsN => BlockN % (8 * ClusterM) == 0 ? ClusterM : ClusterM - 1;
+
     public override KernelSource Source => KernelText.Source<GemmSm90Args>(
         "gemm_sm90", new("ELEMENT", Element.DeviceName()), new("OUTPUT", Output.DeviceName()), new("EPILOGUE", $"k{Epilogue}"),
         new("BLOCK_M", $"{BlockM}"), new("BLOCK_N", $"{BlockN}"), new("STAGES", $"{Stages}"), new("CONSUMERS", $"{Consumers}"),

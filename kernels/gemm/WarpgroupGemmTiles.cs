@@ -21,9 +21,13 @@ internal static class WarpgroupGemmTiles
     // cycles a second has depends on the power that they take, but hardly on the tile.
     private const double MultiplyAddsPerCycle = 2048, SharedBytesPerCycle = 128;
 
-    // What the second-level cache gives a multiprocessor in a cycle when all ask, and the cycles of a tensor copy; both estimated, to be
-    // replaced by what is measured on a GPU.
+    // What the second-level cache gives in a cycle for each multiprocessor of the device, and the cycles of a tensor copy; both estimated,
+    // to be replaced by what is measured on a GPU. The cache gives what it has to those who ask: fewer get more each.
     private const double L2BytesPerCycle = 28, CopyLatencyCycles = 800;
+
+    // What comes into one multiprocessor in a cycle at most, also what other blocks of the cluster have asked for: two sectors, as since
+    // compute capability 7.0. That copies to several blocks are no exception is an estimate; larger tiles need less of it.
+    private const double PortBytesPerCycle = 64;
 
     // From the launch to the first product, and from the last store to the end.
     private const double LaunchCycles = 1500;
@@ -31,8 +35,8 @@ internal static class WarpgroupGemmTiles
     // Instructions of the way out for each sum, by what is computed: conversion, exchange and store; the error function; a residual.
     private const double StoreInstructions = 4, GeluInstructions = 14, ResidualInstructions = 3, LanesPerCycle = 128;
 
-    // The largest leave the second-level cache the least to give; the widest is for few rows.
-    private static readonly (int M, int N)[] Clusters = [(1, 1), (2, 1), (1, 2), (2, 2), (4, 2), (2, 4)];
+    // The largest leave the second-level cache the least to give; the widest is for few rows, and five tiles of 64 hold a picture of 264.
+    private static readonly (int M, int N)[] Clusters = [(1, 1), (2, 1), (1, 2), (2, 2), (4, 2), (2, 4), (5, 1)];
 
     private static readonly Tile[] Tiles =
     [
@@ -42,7 +46,7 @@ internal static class WarpgroupGemmTiles
         new(192, 160, 4, 3, false), new(192, 128, 5, 3, false),
         // In turn: the epilogue of one tile is hidden behind the products of the next.
         new(128, 192, 5, 2, true), new(128, 160, 6, 2, true), new(128, 128, 6, 2, true),
-        new(64, 256, 5, 2, true), new(64, 192, 6, 2, true), new(64, 128, 8, 2, true),
+        new(64, 256, 5, 2, true), new(64, 224, 5, 2, true), new(64, 192, 6, 2, true), new(64, 160, 7, 2, true), new(64, 128, 8, 2, true),
         // Few rows: narrow tiles, so that every multiprocessor has one.
         new(64, 96, 8, 2, true), new(64, 64, 8, 2, true), new(64, 32, 8, 2, true),
     ];
@@ -70,7 +74,7 @@ internal static class WarpgroupGemmTiles
     /// <summary>Whether the blocks of a cluster have something to share: with one row or column of tiles there is nothing.</summary>
     private static bool Shares(GemmShape shape, Tile tile, (int M, int N) cluster)
         => (cluster.M == 1 || shape.M > cluster.M / 2 * tile.BlockM) && (cluster.N == 1 || shape.N > tile.BlockN)
-            && (cluster.N <= 2 || tile.BlockM == 64);
+            && ((cluster.N <= 2 && cluster.M <= 4) || tile.BlockM == 64);
 
     private static WarpgroupGemmConfig Config(GemmShape shape, Tile tile, (int M, int N) cluster) => new(
         shape.Element, shape.Output, tile.BlockM, tile.BlockN, tile.Stages, tile.Consumers, tile.PingPong, cluster.M, cluster.N,
@@ -85,8 +89,9 @@ internal static class WarpgroupGemmTiles
         // Each wgmma of 64 rows reads its A and all of W's columns: 2 (64 + BLOCK_N) bytes along K.
         double multiply = area * paddedK / MultiplyAddsPerCycle;
         double shared = config.BlockM / 64.0 * (64 + config.BlockN) * 2 * paddedK / SharedBytesPerCycle;
-        double rows = ((double)config.BlockM / config.ClusterN) + ((double)config.BlockN / config.ClusterM);
-        double copies = rows * 2 * paddedK / L2BytesPerCycle;
+        double asked = ((double)config.BlockM / config.ClusterN) + ((double)config.BlockN / config.ClusterM);
+        double share = L2BytesPerCycle * device.SmCount / (clusters * config.Cluster);
+        double copies = 2 * paddedK * Math.Max(asked / share, (config.BlockM + config.BlockN) / PortBytesPerCycle);
         double latency = slices * CopyLatencyCycles / config.Stages;
         double mainloop = Math.Max(Math.Max(multiply, shared), Math.Max(copies, latency));
         double instructions = StoreInstructions + (shape.Epilogue == GemmEpilogue.BiasGelu ? GeluInstructions : 0)

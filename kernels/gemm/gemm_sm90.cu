@@ -44,8 +44,10 @@ constexpr u32 kRowBytes = kBlockK * sizeof(Element);
 constexpr u32 kStageBytes = (kBlockM + kBlockN) * kRowBytes;
 constexpr u32 kWarpgroupRows = kPingPong ? kBlockM : kBlockM / kConsumers;
 constexpr u32 kTilesM = kWarpgroupRows / 64;
-// What a block fetches of a slice: its part of the rows of A that it shares with blocks beside it, and of W with those below it.
-constexpr u32 kPartM = kBlockM / kClusterN, kPartN = kBlockN / kClusterM;
+// What a block fetches of a slice: its part of the rows of A that it shares with blocks beside it, and of W with those below it. Parts
+// begin where the swizzle does, so that of five blocks below each other four fetch W where its rows are no five times eight.
+constexpr u32 kPartsN = kBlockN % (8 * kClusterM) == 0 ? kClusterM : kClusterM - 1;
+constexpr u32 kPartM = kBlockM / kClusterN, kPartN = kBlockN / kPartsN;
 /// Warps that let go of a stage: those of a block, and of all blocks into which it copies, that is in its row and column of the cluster.
 constexpr u32 kReleases = (kPingPong ? 1 : kConsumers) * kWarpgroupSize / kWarpSize * (kClusterM + kClusterN - 1);
 
@@ -54,12 +56,12 @@ static_assert(kEpilogue != Epilogue::kBiasResidual || kSame<Output, f32>, "the r
 static_assert(kRowBytes == 128, "the span of the swizzle");
 static_assert(kBlockN % 32 == 0 && kBlockN <= 256 && kWarpgroupRows % 64 == 0, "what fragments and their exchange are made for");
 static_assert(kConsumers == 2 || (kConsumers == 3 && !kPingPong), "what the registers are divided for");
-static_assert(kCluster <= 8 && kBlockM % (8 * kClusterN) == 0 && kBlockN % (8 * kClusterM) == 0, "parts begin where the swizzle does");
+static_assert(kCluster <= 8 && kBlockM % (8 * kClusterN) == 0 && kBlockN % (8 * kPartsN) == 0, "parts begin where the swizzle does");
 static_assert(kTilesM * kBlockN / 2 <= (kConsumers == 3 ? 96 : 192), "sums of a lane, beside which 40 registers are enough");
 
 struct GemmSm90Args {
     TensorMap a;               // [m, k] in boxes of BLOCK_M / CLUSTER_N x 64
-    TensorMap w;               // [n, k] in boxes of BLOCK_N / CLUSTER_M x 64
+    TensorMap w;               // [n, k] in boxes of kPartN x 64
     const float* bias;         // [n]
     const float* residual;     // [m, n]; may be c
     Output* c;                 // [m, n]
@@ -113,7 +115,8 @@ DEVICE void load_part(SharedAddress to, const TensorMap& map, u32 slice, u32 y, 
 DEVICE void load_w(const GemmSm90Args& args, const Ring& ring, const Schedule& schedule, u32 stage, u32 column, u32 slice) {
     mbarrier_arrive_expect_bytes(ring.full(stage), kStageBytes);
     u32 first = schedule.m * kPartN, ranks = ((1u << kClusterM) - 1) << schedule.n * kClusterM;
-    load_part<(kClusterM > 1)>(ring.w(stage) + first * kRowBytes, args.w, slice, column + first, ring.full(stage), ranks);
+    if (schedule.m < kPartsN)
+        load_part<(kClusterM > 1)>(ring.w(stage) + first * kRowBytes, args.w, slice, column + first, ring.full(stage), ranks);
 }
 
 /// This block's part of a slice of A, for the blocks with the same rows.

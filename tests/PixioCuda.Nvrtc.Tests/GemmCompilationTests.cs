@@ -36,14 +36,15 @@ public sealed class GemmCompilationTests
         Assert.Empty(faults);
     }
 
-    /// <summary>On sm_90a every tile, with the ways out that take most registers, alone and in the largest cluster.</summary>
+    /// <summary>On sm_90a every tile, with the ways out that take most registers, alone and in the largest clusters that share one operand or
+    /// both.</summary>
     private static IEnumerable<GemmConfig> Alternatives(DeviceLimits device)
     {
         GemmShape gelu = new(64 * 264, 5120, 1280, ElementType.BF16, ElementType.BF16, GemmEpilogue.BiasGelu);
         GemmShape residual = new(64 * 264, 1280, 5120, ElementType.F16, ElementType.F32, GemmEpilogue.BiasResidual);
         return new[] { gelu, residual }.Where(shape => WarpgroupGemmTiles.Allows(shape, device))
             .SelectMany(shape => WarpgroupGemmTiles.Candidates(shape, device)).Select(estimate => estimate.Config)
-            .Where(config => config.ClusterM == config.ClusterN);
+            .Where(config => config.ClusterM == config.ClusterN || config.ClusterM == 5);
     }
 
     // Batch 1 and 64 at 256 x 256, class tokens alone, and rows in groups.
