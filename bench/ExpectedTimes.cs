@@ -27,7 +27,10 @@ internal static class ExpectedTimes
     private static double ProductClock => MatmulFlops / (2 * MultiplyAddsPerCycle * Device.SmCount);
 
     /// <summary>Prints a table for a preset at some batches, 256 x 256 pictures in bf16.</summary>
-    public static int Print(string preset, IReadOnlyList<int> batches)
+    /// <param name="preset">The encoder.</param>
+    /// <param name="batches">The batches.</param>
+    /// <param name="fast">Whether products may sum in other orders (<see cref="PixioModelOptions.Fast"/>).</param>
+    public static int Print(string preset, IReadOnlyList<int> batches, bool fast)
     {
         EncoderDimensions? model = EncoderDimensions.Presets.FirstOrDefault(known => known.Name == preset);
         if (model is null)
@@ -40,7 +43,7 @@ internal static class ExpectedTimes
         Console.WriteLine("|---|---|---|---|---|---|---|");
         foreach (int batch in batches)
         {
-            Launch[] launches = [.. Launches(model, batch)];
+            Launch[] launches = [.. Launches(model, batch, fast)];
             foreach (Launch launch in launches)
             {
                 Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
@@ -55,7 +58,7 @@ internal static class ExpectedTimes
         return 0;
     }
 
-    private static IEnumerable<Launch> Launches(EncoderDimensions model, int batch)
+    private static IEnumerable<Launch> Launches(EncoderDimensions model, int batch, bool fast)
     {
         const ElementType Half = ElementType.BF16, Single = ElementType.F32;
         int d = model.HiddenSize, layers = LayersOf(model), tokens = model.TokensOf(256, 256), rows = batch * tokens;
@@ -63,17 +66,17 @@ internal static class ExpectedTimes
         yield return Moved("patch_embed", 1, "mma.sync", PatchEmbedKernel.SelectConfig(patches, Device).Work(patches), 0.62);
         LayerNormShape norm = new(batch, tokens, 0, tokens, d, Single, Half), last = norm with { Output = Single };
         yield return Moved("layer_norm", 2 * layers, "", LayerNormKernel.SelectConfig(norm).Work(norm), 1);
-        yield return Product("qkv", layers, new GemmShape(rows, 3 * d, d, Half, Half, GemmEpilogue.Bias));
+        yield return Product("qkv", layers, new GemmShape(rows, 3 * d, d, Half, Half, GemmEpilogue.Bias), fast);
         yield return Attention(layers, new AttentionShape(batch, tokens, tokens, model.HeadCount, model.HeadSize, Half));
-        yield return Product("proj", layers, new GemmShape(rows, d, d, Half, Single, GemmEpilogue.BiasResidual));
-        yield return Product("fc1", layers, new GemmShape(rows, model.MlpSize, d, Half, Half, GemmEpilogue.BiasGelu));
-        yield return Product("fc2", layers, new GemmShape(rows, d, model.MlpSize, Half, Single, GemmEpilogue.BiasResidual));
+        yield return Product("proj", layers, new GemmShape(rows, d, d, Half, Single, GemmEpilogue.BiasResidual), fast);
+        yield return Product("fc1", layers, new GemmShape(rows, model.MlpSize, d, Half, Half, GemmEpilogue.BiasGelu), fast);
+        yield return Product("fc2", layers, new GemmShape(rows, d, model.MlpSize, Half, Single, GemmEpilogue.BiasResidual), fast);
         yield return Moved("layer_norm, last", 1, "", LayerNormKernel.SelectConfig(last).Work(last), 1);
     }
 
-    private static Launch Product(string what, int times, GemmShape shape)
+    private static Launch Product(string what, int times, GemmShape shape, bool fast)
     {
-        WarpgroupGemmEstimate estimate = WarpgroupGemmTiles.Candidates(shape, Device).MinBy(candidate => candidate.Cycles)!;
+        GemmEstimate estimate = GemmKernel.Estimates(shape, Device, fast).MinBy(candidate => candidate.Cycles)!;
         // Cycles at the clock that power leaves to busy tensor cores; few rows do not keep them busy.
         double cores = shape.Flops / (2 * MultiplyAddsPerCycle * Device.SmCount * estimate.Cycles);
         double cycles = estimate.Cycles / (cores > 0.7 ? ProductClock : Clock), bytes = estimate.Config.Work(shape).DramBytes / CopyBytesPerSecond;

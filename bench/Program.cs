@@ -10,14 +10,17 @@ using PixioCuda.Weights;
 //   pipeline engine [MODEL [N]]  the pipeline beside the engine alone
 //   pipeline memory [N]        peak memory of N small pictures beside that of a tenth of them
 //   load [PRESET]              loading beside a plain read, and its memory
-//   expected [PRESET [N,N]]    what each launch of a forward pass should take on an H200
-//   tiles [PRESET [N,N]]       every configuration of the products on a device of compute capability 9.0, beside what was expected
+//   expected [PRESET [N,N]] [--fast]  what each launch of a forward pass should take on an H200
+//   tiles [PRESET [N,N]] [--fast]     every configuration of the products on a device of compute capability 9.0, beside what was expected
 //   cuda-start MODEL           until a fresh process' CUDA engine is ready (bench/cuda-host.sh)
 //   cuda-overhead              what the host takes around a run on CUDA
 //   ceilings                   what a CUDA device reaches at best: a copy, and cuBLASLt's product
 //   peer --model DIR ...       one model that runs and measures when it is told to on standard input (PeerProcess)
 //   copy-runtime APP FROM TO   the .NET runtime in FROM, without what the programs in a folder cannot reach
 // With other arguments: BenchmarkDotNet's own command line (--filter '*Gemm*', --list flat, ...), with the same columns.
+bool fast = args is ["expected" or "tiles", .., "--fast"];
+if (fast)
+    args = args[..^1];
 switch (args)
 {
     case ["hub"]:
@@ -25,7 +28,7 @@ switch (args)
     case ["hosting"] or ["hosting", _]:
         return await HostingRate.RunAsync(args.Length > 1 ? args[1] : "cpu");
     case ["expected", ..]:
-        return ExpectedTimes.Print(args.Length > 1 ? args[1] : "vith16", args.Length > 2 ? [.. args[2].Split(',').Select(int.Parse)] : [1, 8, 64]);
+        return ExpectedTimes.Print(args.Length > 1 ? args[1] : "vith16", args.Length > 2 ? [.. args[2].Split(',').Select(int.Parse)] : [1, 8, 64], fast);
     case ["pipeline", "decode"]:
         return PipelineRate.Decode();
     case ["pipeline", "engine", ..]:
@@ -40,7 +43,7 @@ switch (args)
         return LoadRate.PrintMemory(folder, Enum.Parse<DType>(type));
     case ["tiles", ..]:
         return TileTimes.Run(
-            args.Length > 1 ? args[1] : "vith16", args.Length > 2 ? [.. args[2].Split(',').Select(int.Parse)] : [1, 8, 64]);
+            args.Length > 1 ? args[1] : "vith16", args.Length > 2 ? [.. args[2].Split(',').Select(int.Parse)] : [1, 8, 64], fast);
     case ["cuda-start", string started]:
         return CudaHostTimes.Start(started);
     case ["cuda-overhead"]:

@@ -66,14 +66,18 @@ internal static class KernelCatalog
         int d = model.HiddenSize;
         AttentionShape attention = new(batch, tokens, tokens, model.HeadCount, model.HeadSize, element);
         yield return LayerNormKernel.SelectConfig(new LayerNormShape(batch, tokens, 0, tokens, d, ElementType.F32, element));
-        yield return Gemm(batch * tokens, 3 * d, d, element, model.QkvBias ? GemmEpilogue.Bias : GemmEpilogue.None);
+        foreach (bool fast in Modes(batch))
+            yield return Gemm(batch * tokens, 3 * d, d, element, model.QkvBias ? GemmEpilogue.Bias : GemmEpilogue.None, fast);
         yield return AttentionProbabilitiesKernel.SelectConfig(attention, device);
         foreach (int queries in new[] { tokens, model.ClassTokens })
         {
             yield return AttentionKernel.SelectConfig(attention with { QueryTokens = queries }, device);
-            yield return Gemm(batch * queries, d, d, ElementType.F32, GemmEpilogue.BiasResidual);
-            yield return Gemm(batch * queries, model.MlpSize, d, element, GemmEpilogue.BiasGelu);
-            yield return Gemm(batch * queries, d, model.MlpSize, ElementType.F32, GemmEpilogue.BiasResidual);
+            foreach (bool fast in Modes(batch))
+            {
+                yield return Gemm(batch * queries, d, d, ElementType.F32, GemmEpilogue.BiasResidual, fast);
+                yield return Gemm(batch * queries, model.MlpSize, d, element, GemmEpilogue.BiasGelu, fast);
+                yield return Gemm(batch * queries, d, model.MlpSize, ElementType.F32, GemmEpilogue.BiasResidual, fast);
+            }
         }
 
         // Behind products of cuBLASLt.
@@ -83,9 +87,12 @@ internal static class KernelCatalog
         else if (model.QkvBias)
             yield return GemmEpilogueKernel.SelectConfig(new GemmEpilogueShape(batch * tokens, 3 * d, GemmEpilogue.Bias, element));
 
-        GemmConfig Gemm(int m, int n, int k, ElementType output, GemmEpilogue epilogue)
-            => GemmKernel.SelectConfig(new GemmShape(m, n, k, element, output, epilogue), device);
+        GemmConfig Gemm(int m, int n, int k, ElementType output, GemmEpilogue epilogue, bool fast)
+            => GemmKernel.SelectConfig(new GemmShape(m, n, k, element, output, epilogue), device, fast);
     }
+
+    /// <summary>A single picture's products also as they are where bits may depend on the batch.</summary>
+    private static bool[] Modes(int batch) => batch == 1 ? [false, true] : [false];
 
     /// <summary>What follows the last block. Everything that leaves the device is float32.</summary>
     private static IEnumerable<IKernelConfig> Heads(EncoderDimensions model, int batch, int tokens)

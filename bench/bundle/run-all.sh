@@ -52,6 +52,7 @@ correctness nvrtc        150  every kernel within its registers by this compiler
 speed       ceilings      60  the rates of a copy and of cuBLASLt's product
 speed       ceilings-torch 60 the same by PyTorch
 speed       batch-1       60  latency at batch 1
+speed       fast-1        60  batch 1 where bits may depend on the batch
 speed       batch-8       60  throughput at batch 8
 speed       batch-32      60  throughput at batch 32
 speed       batch-64      60  throughput at batch 64
@@ -62,6 +63,7 @@ speed       profile-1     60  each kernel's time at batch 1
 speed       profile-64    60  each kernel's time at batch 64
 speed       load          90  loading from a cold and a warm file
 speed       tiles        180  every configuration of the products, beside what was expected
+speed       tiles-fast   120  those for few rows too, and whose bits are the same
 peers       eager        150  transformers eager (sdpa), batch 1, 8, 32, 64, 128
 peers       compile-1     90  torch.compile, batch 1
 peers       compile-64    90  torch.compile, batch 64

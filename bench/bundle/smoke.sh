@@ -22,7 +22,7 @@ if [ $code -ne 0 ] && [ $code -ne 3 ]; then
     exit 1
 fi
 for step in correctness/{host,doctor,instructions,kernels,models} \
-    speed/{ceilings,batch-1,batch-8,batch-32,batch-64,batch-128,size-512,size-1024,profile-1,profile-64,load}; do
+    speed/{ceilings,batch-1,fast-1,batch-8,batch-32,batch-64,batch-128,size-512,size-1024,profile-1,profile-64,load}; do
     if ! grep -q "^$step"$'\t'"passed"$'\t' "$work/results/status.tsv"; then
         echo "The step $step did not pass." >&2
         cat "$work/results/logs/${step/\//-}.log" >&2

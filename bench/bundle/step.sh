@@ -214,6 +214,7 @@ ceilings)
     ;;
 ceilings-torch) peer ceilings.py --output "$results/ceilings-torch.json" ;;
 batch-*) bench "$1" --batch "$(batch "${1#batch-}")" ;;
+fast-*) bench "$1" --batch "$(batch "${1#fast-}")" --fast ;;
 size-*)
     side=${1#size-}
     for batch in 1 8; do
@@ -224,12 +225,14 @@ size-*)
     ;;
 profile-*) profile "$(batch "${1#profile-}")" "$1" ;;
 load) load ;;
-tiles)
+tiles | tiles-fast)
     [ "$smoke" = 0 ] || missing "the products of ViT-H are not for smoke runs"
-    program PixioCuda.Bench tiles >"$results/tiles.txt"
+    options=()
+    [ "$1" = tiles ] || options=(vith16 1,2 --fast)
+    program PixioCuda.Bench tiles "${options[@]}" >"$results/$1.txt"
     code=$?
-    cat "$results/tiles.txt"
-    say "$(wc -l <"$results/tiles.txt") lines in tiles.txt"
+    cat "$results/$1.txt"
+    say "$(wc -l <"$results/$1.txt") lines in $1.txt"
     exit $code
     ;;
 eager) compare "$1" eager 1 8 32 64 128 ;;

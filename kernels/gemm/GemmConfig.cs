@@ -11,6 +11,9 @@ internal abstract record GemmConfig(
 
     public abstract KernelSource Source { get; }
 
+    /// <summary>How tuning and tables name it.</summary>
+    public virtual string Name => Source.Title;
+
     public abstract int Threads { get; }
 
     public virtual int SharedBytes => Stages * (BlockM + BlockN) * BlockK * ElementBytes;

@@ -34,36 +34,50 @@ internal sealed class GemmKernel
     /// <param name="device">Where it will run.</param>
     /// <param name="shape">What it will be given.</param>
     /// <param name="config">Null for the one of <see cref="SelectConfig"/>.</param>
+    /// <param name="fast">Whether its bits may depend on how many rows there are.</param>
     /// <exception cref="ArgumentException">The shape is none of a matrix product.</exception>
     /// <exception cref="NotSupportedException">There is no kernel for it.</exception>
-    public GemmKernel(GpuDevice device, GemmShape shape, GemmConfig? config = null)
+    public GemmKernel(GpuDevice device, GemmShape shape, GemmConfig? config = null, bool fast = false)
     {
         _device = device;
         _shape = shape;
-        Config = config ?? GemmTuning.Chosen(shape, DeviceLimits.Of(device.Info)) ?? SelectConfig(shape, DeviceLimits.Of(device.Info));
+        var limits = DeviceLimits.Of(device.Info);
+        Config = config ?? GemmTuning.Chosen(shape, limits, fast) ?? SelectConfig(shape, limits, fast);
         _band = (uint)Config.Band(shape, device.Info.SmCount);
         _kernel = device.LoadKernel(Config.Source);
-        _launch = Config is WarpgroupGemmConfig warpgroups ? LaunchOf(warpgroups) : LaunchOf(Config);
+        _launch = Config switch
+        {
+            WarpgroupGemmConfig warpgroups => LaunchOf(warpgroups),
+            FewRowsGemmConfig fewRows => LaunchOf(fewRows),
+            _ => LaunchOf(Config),
+        };
     }
 
     public GemmConfig Config { get; }
 
     /// <summary>The configuration that is expected to be fastest (<see cref="GemmTiles"/>, on sm_90 <see cref="WarpgroupGemmTiles"/> where
     /// it can be); of the portable ones within a tenth of it, which the estimate
-    /// cannot tell apart, the one with the largest tile, since that asks least of the caches.</summary>
+    /// cannot tell apart, the one with the largest tile, since that asks least of the caches. With <paramref name="fast"/> also those of
+    /// <see cref="FewRowsGemmTiles"/>, whose bits are others.</summary>
     /// <exception cref="ArgumentException">The shape is none of a matrix product.</exception>
     /// <exception cref="NotSupportedException">There is no kernel for it.</exception>
-    public static GemmConfig SelectConfig(GemmShape shape, DeviceLimits device)
+    public static GemmConfig SelectConfig(GemmShape shape, DeviceLimits device, bool fast = false)
     {
         shape.Validate();
         if (WarpgroupGemmTiles.Allows(shape, device))
-            return WarpgroupGemmTiles.Candidates(shape, device).MinBy(estimate => estimate.Cycles)!.Config;
+            return Estimates(shape, device, fast).MinBy(estimate => estimate.Cycles)!.Config;
         (GemmConfig Config, double Cycles)[] candidates = [.. GemmTiles.Candidates(shape, device)];
         if (candidates.Length == 0)
             throw new NotSupportedException($"No tile of {shape} fits into {device.SharedBytesPerBlock} bytes of shared memory.");
         double limit = 1.1 * candidates.Min(candidate => candidate.Cycles);
         return candidates.Where(candidate => candidate.Cycles <= limit).MaxBy(candidate => candidate.Config.BlockM * candidate.Config.BlockN).Config;
     }
+
+    /// <summary>What a product can be computed by on sm_90a, with what each is expected to take; none where it goes another
+    /// way.</summary>
+    public static IEnumerable<GemmEstimate> Estimates(GemmShape shape, DeviceLimits device, bool fast)
+        => !WarpgroupGemmTiles.Allows(shape, device) ? []
+            : WarpgroupGemmTiles.Candidates(shape, device).Concat(fast ? FewRowsGemmTiles.Candidates(shape, device) : []);
 
     /// <summary>Launches it.</summary>
     /// <param name="stream">Whose work this becomes.</param>
@@ -101,6 +115,24 @@ internal sealed class GemmKernel
             return;
         }
 
+        if (Config is FewRowsGemmConfig fewRows)
+        {
+            _device.Launch(stream, _kernel, _launch, new GemmFewSm90Args
+            {
+                A = MapOf(a, _shape.M, _shape.A.Pitch, fewRows.PartsM.Rows),
+                ALast = MapOf(a, _shape.M, _shape.A.Pitch, fewRows.PartsM.Last),
+                W = MapOf(w, _shape.N, _shape.K, fewRows.PartsN.Rows),
+                WLast = MapOf(w, _shape.N, _shape.K, fewRows.PartsN.Last),
+                Bias = bias,
+                Residual = residual.As<float>(),
+                C = c,
+                M = (uint)_shape.M,
+                N = (uint)_shape.N,
+                K = (uint)_shape.K,
+            });
+            return;
+        }
+
         GemmArgs args = new()
         {
             A = a,
@@ -128,17 +160,29 @@ internal sealed class GemmKernel
     /// <summary>As many clusters as run at a time: one more would begin when the others have ended, and take as long as they did.</summary>
     private LaunchConfig LaunchOf(WarpgroupGemmConfig config)
     {
-        Dim3? cluster = config.Cluster > 1 ? (Dim3)config.Cluster : null;
-        LaunchConfig one = new(config.Cluster, config.Threads, cluster, config.SharedBytes, Programmatic: true);
-        int resident = config.Cluster > 1 ? _device.MaxActiveClusters(_kernel, one) : _device.Info.SmCount;
-        if (resident == 0)
-        {
-            throw new NotSupportedException(
-                $"{_device.Info.Title} has no room for the clusters of the matrix product {_shape} by {config.Name}: "
-                + $"set {GemmTuning.Variable} to a configuration without clusters, one that ends in -1x1.");
-        }
-
+        LaunchConfig one = OneCluster(config, config.Cluster);
+        int resident = ResidentClusters(config, one, "-1x1");
         return one with { Grid = config.Clusters(_shape, resident) * config.Cluster };
+    }
+
+    /// <summary>A block for every tile and every part of K.</summary>
+    private LaunchConfig LaunchOf(FewRowsGemmConfig config)
+    {
+        LaunchConfig one = OneCluster(config, config.Cluster);
+        _ = ResidentClusters(config, one, "-1x1x1");
+        return one with { Grid = checked((int)config.Clusters(_shape) * config.Cluster) };
+    }
+
+    private static LaunchConfig OneCluster(GemmConfig config, int blocks)
+        => new(blocks, config.Threads, blocks > 1 ? (Dim3)blocks : null, config.SharedBytes, Programmatic: true);
+
+    private int ResidentClusters(GemmConfig config, LaunchConfig one, string nameOfNoCluster)
+    {
+        int resident = one.Cluster is null ? _device.Info.SmCount : _device.MaxActiveClusters(_kernel, one);
+        return resident > 0 ? resident
+            : throw new NotSupportedException(
+                $"{_device.Info.Title} has no room for the clusters of the matrix product {_shape} by {config.Name}: "
+                + $"set {GemmTuning.Variable} to a configuration without clusters, one that ends in {nameOfNoCluster}.");
     }
 
     /// <summary>A matrix of rows along K, in boxes of a slice of some rows.</summary>

@@ -24,7 +24,7 @@ internal sealed record WarpgroupGemmConfig(
     private const int WarpgroupSize = 128, MBarrierBytes = 8;
 
     /// <summary>How tuning names it, such as coop-128x256-4-2x1: mode, tile, stages, cluster.</summary>
-    public string Name => $"{(PingPong ? "pingpong" : "coop")}-{BlockM}x{BlockN}-{Stages}-{ClusterM}x{ClusterN}";
+    public override string Name => $"{(PingPong ? "pingpong" : "coop")}-{BlockM}x{BlockN}-{Stages}-{ClusterM}x{ClusterN}";
 
     /// <summary>Blocks of a cluster.</summary>
     public int Cluster => ClusterM * ClusterN;
@@ -71,7 +71,11 @@ internal sealed record WarpgroupGemmConfig(
 
     /// <summary>Clusters that are taken to run at a time; the device itself knows exactly. The multiprocessors of a cluster belong to one
     /// group of 16 or 18 (H100 white paper, figure 6), of which those that fill no cluster stay idle.</summary>
-    public int ResidentClusters(int smCount) => Math.Max(1, Cluster <= 2 ? smCount / Cluster : smCount / 16 * (16 / Cluster));
+    public int ResidentClusters(int smCount) => ResidentClusters(Cluster, smCount);
+
+    /// <summary>As above, for clusters of so many blocks.</summary>
+    public static int ResidentClusters(int cluster, int smCount)
+        => Math.Max(1, cluster <= 2 ? smCount / cluster : smCount / 16 * (16 / cluster));
 
     /// <summary>Clusters to launch: each goes through tiles until none is left.</summary>
     /// <param name="shape">The product.</param>

@@ -2,39 +2,11 @@ using PixioCuda.Interop;
 
 namespace PixioCuda.Kernels;
 
-/// <summary>What a configuration of gemm_sm90.cu is expected to take for one product.</summary>
-/// <param name="Config">The configuration.</param>
-/// <param name="Tiles">Tiles of the product, counted in clusters.</param>
-/// <param name="Waves">Tiles that the busiest multiprocessor goes through.</param>
-/// <param name="MainloopCycles">Of one tile's products.</param>
-/// <param name="EpilogueCycles">Of one tile's way out.</param>
-/// <param name="Cycles">Of the whole launch.</param>
-internal sealed record WarpgroupGemmEstimate(
-    WarpgroupGemmConfig Config, long Tiles, long Waves, double MainloopCycles, double EpilogueCycles, double Cycles);
-
 /// <summary>The tile shapes of gemm_sm90.cu and the wave table by which one is chosen. All of them give the same bits, so that the
 /// choice may depend on how many rows there are; whether a product goes this way at all may not, and depends on its columns and types
 /// alone.</summary>
 internal static class WarpgroupGemmTiles
 {
-    // Multiply-adds of a multiprocessor in a cycle (H100 white paper), and what shared memory gives the tensor cores in one. How many
-    // cycles a second has depends on the power that they take, but hardly on the tile.
-    private const double MultiplyAddsPerCycle = 2048, SharedBytesPerCycle = 128;
-
-    // What the second-level cache gives in a cycle for each multiprocessor of the device, and the cycles of a tensor copy; both estimated,
-    // to be replaced by what is measured on a GPU. The cache gives what it has to those who ask: fewer get more each.
-    private const double L2BytesPerCycle = 28, CopyLatencyCycles = 800;
-
-    // What comes into one multiprocessor in a cycle at most, also what other blocks of the cluster have asked for: two sectors, as since
-    // compute capability 7.0. That copies to several blocks are no exception is an estimate; larger tiles need less of it.
-    private const double PortBytesPerCycle = 64;
-
-    // From the launch to the first product, and from the last store to the end.
-    private const double LaunchCycles = 1500;
-
-    // Instructions of the way out for each sum, by what is computed: conversion, exchange and store; the error function; a residual.
-    private const double StoreInstructions = 4, GeluInstructions = 14, ResidualInstructions = 3, LanesPerCycle = 128;
-
     // The largest leave the second-level cache the least to give; the widest is for few rows, and five tiles of 64 hold a picture of 264.
     private static readonly (int M, int N)[] Clusters = [(1, 1), (2, 1), (1, 2), (2, 2), (4, 2), (2, 4), (5, 1)];
 
@@ -57,7 +29,7 @@ internal static class WarpgroupGemmTiles
             && HasWholeRows(shape) && HasKnownTypes(shape);
 
     /// <summary>All configurations that a product can have on a device, with what each is expected to take: the wave table.</summary>
-    public static IEnumerable<WarpgroupGemmEstimate> Candidates(GemmShape shape, DeviceLimits device)
+    public static IEnumerable<GemmEstimate> Candidates(GemmShape shape, DeviceLimits device)
         => Tiles.SelectMany(tile => Clusters.Where(cluster => Shares(shape, tile, cluster)).Select(cluster => Config(shape, tile, cluster)))
             .Where(config => config.SharedBytes <= device.SharedBytesPerBlock)
             .Select(config => Estimate(config, shape, device));
@@ -80,28 +52,25 @@ internal static class WarpgroupGemmTiles
         shape.Element, shape.Output, tile.BlockM, tile.BlockN, tile.Stages, tile.Consumers, tile.PingPong, cluster.M, cluster.N,
         shape.Epilogue);
 
-    private static WarpgroupGemmEstimate Estimate(WarpgroupGemmConfig config, GemmShape shape, DeviceLimits device)
+    private static GemmEstimate Estimate(WarpgroupGemmConfig config, GemmShape shape, DeviceLimits device)
     {
         (long tileRows, long tileColumns) = config.ClusterTiles(shape);
         long tiles = tileRows * tileColumns, clusters = config.Clusters(shape, config.ResidentClusters(device.SmCount));
         long waves = (tiles + clusters - 1) / clusters, slices = (shape.K + WarpgroupGemmConfig.SliceK - 1) / WarpgroupGemmConfig.SliceK;
         double area = (double)config.BlockM * config.BlockN, paddedK = slices * WarpgroupGemmConfig.SliceK;
         // Each wgmma of 64 rows reads its A and all of W's columns: 2 (64 + BLOCK_N) bytes along K.
-        double multiply = area * paddedK / MultiplyAddsPerCycle;
-        double shared = config.BlockM / 64.0 * (64 + config.BlockN) * 2 * paddedK / SharedBytesPerCycle;
+        double multiply = area * paddedK / Sm90Rates.MultiplyAdds;
+        double shared = config.BlockM / 64.0 * (64 + config.BlockN) * 2 * paddedK / Sm90Rates.SharedBytes;
         double asked = ((double)config.BlockM / config.ClusterN) + ((double)config.BlockN / config.ClusterM);
-        double share = L2BytesPerCycle * device.SmCount / (clusters * config.Cluster);
-        double copies = 2 * paddedK * Math.Max(asked / share, (config.BlockM + config.BlockN) / PortBytesPerCycle);
-        double latency = slices * CopyLatencyCycles / config.Stages;
+        double share = Sm90Rates.L2Bytes * device.SmCount / (clusters * config.Cluster);
+        double copies = 2 * paddedK * Math.Max(asked / share, (config.BlockM + config.BlockN) / Sm90Rates.PortBytes);
+        double latency = slices * Sm90Rates.CopyLatency / config.Stages;
         double mainloop = Math.Max(Math.Max(multiply, shared), Math.Max(copies, latency));
-        double instructions = StoreInstructions + (shape.Epilogue == GemmEpilogue.BiasGelu ? GeluInstructions : 0)
-            + (shape.HasResidual ? ResidualInstructions : 0);
-        double moved = shape.Output.ByteCount() + (shape.HasResidual ? shape.Residual.ByteCount() : 0);
-        double epilogue = area * Math.Max(instructions / LanesPerCycle, moved / L2BytesPerCycle);
+        double epilogue = Sm90Rates.WayOut(shape, area);
         double cycles = config.PingPong
-            ? LaunchCycles + (waves * Math.Max(mainloop, epilogue / 2)) + epilogue
-            : LaunchCycles + (waves * (mainloop + epilogue));
-        return new WarpgroupGemmEstimate(config, tiles, waves, mainloop, epilogue, cycles);
+            ? Sm90Rates.Launch + (waves * Math.Max(mainloop, epilogue / 2)) + epilogue
+            : Sm90Rates.Launch + (waves * (mainloop + epilogue));
+        return new GemmEstimate(config, tiles, waves, mainloop, epilogue, cycles);
     }
 
     private sealed record Tile(int BlockM, int BlockN, int Stages, int Consumers, bool PingPong);

@@ -3,6 +3,7 @@
 
 #include "dependencies.cuh"
 #include "device.cuh"
+#include "memory.cuh"
 
 constexpr u32 kWarpgroupSize = 128;
 
@@ -16,6 +17,15 @@ DEVICE u32 cluster_rank() {
 /// All threads of the cluster have come, and see what the others wrote before; not what asynchronous copies did.
 DEVICE void cluster_arrive() { PTX(asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory"), emulator_cluster_arrive()); }
 DEVICE void cluster_wait() { PTX(asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory"), emulator_cluster_wait()); }
+
+/// 16 bytes from the same place of another block of the cluster, or of one's own; that block has not ended.
+DEVICE Words4 load_shared16_at(SharedAddress address, u32 rank) {
+    Words4 value;
+    PTX(asm volatile("{.reg .b32 r; mapa.shared::cluster.u32 r, %4, %5; ld.shared::cluster.v4.u32 {%0, %1, %2, %3}, [r];}"
+                     : "=r"(value.x), "=r"(value.y), "=r"(value.z), "=r"(value.w) : "r"(address), "r"(rank) : "memory"),
+        value = __builtin_bit_cast(Words4, emulator_load_cluster16(emulator_map_shared_rank(address, rank))));
+    return value;
+}
 
 /// True in one lane of the warp, always the same; all lanes have come.
 DEVICE bool elect_one() {

@@ -29,6 +29,16 @@ DEVICE void wgmma_fence() { PTX(asm volatile("wgmma.fence.sync.aligned;" ::: "me
 /// Ends a group of products.
 DEVICE void wgmma_commit() { PTX(asm volatile("wgmma.commit_group.sync.aligned;" ::: "memory"), emulator_wgmma_commit()); }
 
+/// Sums at 0, before their first product. As plain zeros the compiler may write them only behind the beginning of the products, which then
+/// wait for each other.
+template <u32 kCount>
+DEVICE void clear_sums(float (&sums)[kCount]) {
+    UNROLL for (u32 i = 0; i < kCount; i++) {
+        sums[i] = 0;
+        PTX(asm volatile("" : "+f"(sums[i])), (void)0);
+    }
+}
+
 /// Waits until at most the newest kNewest groups are under way: operands in shared memory of earlier ones may be overwritten.
 template <u32 kNewest>
 DEVICE void wgmma_wait() {

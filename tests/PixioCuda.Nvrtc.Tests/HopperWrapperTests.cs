@@ -31,6 +31,7 @@ public sealed class HopperWrapperTests
             }
             cluster_arrive();
             cluster_wait();
+            store_global16(args.output + 4 * threadIdx.x, load_shared16_at(tiles + 16 * threadIdx.x, 1));
             RingPlace<2> place;
             if (threadIdx.x >= 256) {
                 give_registers<24>();
@@ -85,7 +86,7 @@ public sealed class HopperWrapperTests
     [
         "wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16", "wgmma.fence.sync.aligned", "wgmma.commit_group.sync.aligned",
         "wgmma.wait_group.sync.aligned 0", "mbarrier.init.shared::cta.b64", "fence.mbarrier_init.release.cluster",
-        "mbarrier.arrive.shared::cta.b64", "mbarrier.arrive.release.cluster.shared::cluster.b64", "mapa.shared::cluster.u32",
+        "mbarrier.arrive.shared::cta.b64", "mbarrier.arrive.release.cluster.shared::cluster.b64", "mapa.shared::cluster.u32", "ld.shared::cluster.v4.u32",
         "mbarrier.expect_tx.relaxed.cta.shared::cta.b64", "mbarrier.arrive.expect_tx.shared::cta.b64",
         "mbarrier.try_wait.parity.shared::cta.b64", "mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64",
         "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes [", "cp.async.bulk.tensor.3d.shared::cluster.global",

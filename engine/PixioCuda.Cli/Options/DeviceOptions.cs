@@ -33,6 +33,9 @@ internal sealed class DeviceOptions
     private readonly Option<string> _gemm = OptionFactory.Choice(
         "--gemm", "What multiplies matrices on CUDA: native kernels, whose bits do not depend on the batch, or NVIDIA's cuBLASLt.", Native, Native, CublasLt);
 
+    private readonly Option<bool> _fast = OptionFactory.Flag(
+        "--fast", "Small batches by products that take less time, but whose bits may depend on the batch (compute capability 9.0).");
+
     private readonly Option<string?> _weightsInMemory = new("--weights-in-memory")
     {
         Description = "What the CPU keeps weights as: f32, or bf16 for half the memory (bf16 and f16 checkpoints stay as they are, f32 is rounded) "
@@ -48,6 +51,7 @@ internal sealed class DeviceOptions
         command.Add(_device);
         command.Add(_precision);
         command.Add(_gemm);
+        command.Add(_fast);
         command.Add(_weightsInMemory);
         command.Add(_threads);
     }
@@ -60,6 +64,7 @@ internal sealed class DeviceOptions
         Device = parsed.GetValue(_device)!,
         Precision = parsed.GetValue(_precision) is string name ? PrecisionOf(name) : null,
         Gemm = parsed.GetValue(_gemm) == CublasLt ? GemmProvider.CublasLt : GemmProvider.Native,
+        Fast = parsed.GetValue(_fast),
         Threads = Threads(parsed),
         WeightsInMemory = parsed.GetValue(_weightsInMemory) is string type ? WeightTypeOf(type) : null,
     };

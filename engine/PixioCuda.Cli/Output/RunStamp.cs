@@ -25,6 +25,9 @@ internal sealed class RunStamp
         if (model.WeightsInMemory is DType type)
             _texts.Add(("weights_in_memory", type.ToString()));
         _facts = [("random_weights", model.IsRandom)];
+        // So are bits that depend on the batch.
+        if (model.IsFast)
+            _facts.Add(("fast", true));
     }
 
     /// <summary>"float32", "bfloat16" or "float16".</summary>

@@ -8,17 +8,17 @@ namespace PixioCuda.Cli.Output;
 
 /// <summary>How the configurations of the matrix products were chosen, on devices where a table of waves does that (compute
 /// capability 9.0).</summary>
-internal sealed class WaveTable(IReadOnlyList<CudaLaunch> launches, GpuDeviceInfo device)
+internal sealed class WaveTable(IReadOnlyList<CudaLaunch> launches, GpuDeviceInfo device, bool fast)
 {
     // What is printed of each product; JSON has all.
     private const int PrintedRows = 4;
 
-    private readonly (GemmShape Shape, WarpgroupGemmEstimate[] Estimates)[] _products =
+    private readonly (GemmShape Shape, GemmEstimate[] Estimates)[] _products =
     [
         .. launches.Select(launch => launch.Product).OfType<GemmShape>().Distinct()
             .Where(shape => WarpgroupGemmTiles.Allows(shape, DeviceLimits.Of(device)))
             .Select(shape => (
-                shape, WarpgroupGemmTiles.Candidates(shape, DeviceLimits.Of(device)).OrderBy(estimate => estimate.Cycles).ToArray())),
+                shape, GemmKernel.Estimates(shape, DeviceLimits.Of(device), fast).OrderBy(estimate => estimate.Cycles).ToArray())),
     ];
 
     /// <summary>A row for each of the fastest configurations of every product, the chosen one first.</summary>
@@ -41,12 +41,12 @@ internal sealed class WaveTable(IReadOnlyList<CudaLaunch> launches, GpuDeviceInf
     public void Write(Utf8JsonWriter json)
     {
         json.WriteStartArray("products");
-        foreach ((GemmShape shape, WarpgroupGemmEstimate[] estimates) in _products)
+        foreach ((GemmShape shape, GemmEstimate[] estimates) in _products)
         {
             json.WriteStartObject();
             json.WriteString("product", shape.ToString());
             json.WriteStartArray("configurations");
-            foreach (WarpgroupGemmEstimate estimate in estimates)
+            foreach (GemmEstimate estimate in estimates)
             {
                 json.WriteStartObject();
                 json.WriteString("name", estimate.Config.Name);
@@ -66,7 +66,7 @@ internal sealed class WaveTable(IReadOnlyList<CudaLaunch> launches, GpuDeviceInf
         json.WriteEndArray();
     }
 
-    private double Seconds(WarpgroupGemmEstimate estimate) => estimate.Cycles / (1e3 * device.ClockKHz);
+    private double Seconds(GemmEstimate estimate) => estimate.Cycles / (1e3 * device.ClockKHz);
 
     private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }

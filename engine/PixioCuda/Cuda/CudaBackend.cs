@@ -16,27 +16,32 @@ internal sealed class CudaBackend : IEncoderBackend
     private readonly CudaWeights _weights;
     private readonly CublasLtProducts? _products;
     private readonly Precision _precision;
+    private readonly bool _fast;
     private readonly Stack<CudaSession> _free = new();
     private readonly SemaphoreSlim _places;
     private readonly int _sessionCount;
     private readonly Lock _allPlaces = new();
     private bool _isDisposed;
 
-    private CudaBackend(GpuDevice device, CudaWeights weights, CublasLtProducts? products, Precision precision, int sessionCount)
+    private CudaBackend(GpuDevice device, CudaWeights weights, CublasLtProducts? products, Precision precision, bool fast, int sessionCount)
     {
         _device = device;
         _weights = weights;
         _products = products;
         _precision = precision;
+        _fast = fast && products is null && precision.Element() != ElementType.F32 && device.Info.ComputeCapability == new ComputeCapability(9, 0);
         _sessionCount = sessionCount;
         _places = new SemaphoreSlim(sessionCount, sessionCount);
     }
 
     public string Description => string.Create(CultureInfo.InvariantCulture,
-        $"{_device.Info.Title}, {_precision.Name()}{(_products is null ? "" : ", products by cuBLASLt")}");
+        $"{_device.Info.Title}, {_precision.Name()}{(_products is null ? "" : ", products by cuBLASLt")}{(_fast ? ", fast small batches" : "")}");
 
     /// <summary>The device.</summary>
     public GpuDeviceInfo Device => _device.Info;
+
+    /// <summary>Whether bits may depend on the batch.</summary>
+    public bool IsFast => _fast;
 
     public long WeightByteCount => _weights.ByteCount;
 
@@ -50,13 +55,14 @@ internal sealed class CudaBackend : IEncoderBackend
     /// <param name="scale">What is done to the values of pixels that come as bytes.</param>
     /// <param name="precision">What to compute in.</param>
     /// <param name="gemm">What multiplies matrices.</param>
+    /// <param name="fast">Whether bits may depend on the batch, where that is faster.</param>
     /// <param name="sessionCount">Runs at a time; later callers wait.</param>
     /// <param name="ringByteCount">Host memory that streaming may take.</param>
     /// <param name="progress">Told how far it is.</param>
     /// <param name="cancellationToken">Stops the loading; everything taken is freed.</param>
     public static CudaBackend Load(
         string deviceId, EncoderWeights weights, PixioConfig config, PixelScale scale, PixioPrecision precision, GemmProvider gemm,
-        int sessionCount, long ringByteCount, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
+        bool fast, int sessionCount, long ringByteCount, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
         => CudaFailure.Translate(() =>
         {
             GpuDevice device = GpuDevice.Open(deviceId);
@@ -68,7 +74,7 @@ internal sealed class CudaBackend : IEncoderBackend
                 long start = Stopwatch.GetTimestamp();
                 CudaWeights loaded = CudaWeights.Load(
                     weights, config, scale, device, KernelPrecision(precision), ringByteCount, progress, cancellationToken);
-                return new CudaBackend(device, loaded, products, KernelPrecision(precision), sessionCount)
+                return new CudaBackend(device, loaded, products, KernelPrecision(precision), fast, sessionCount)
                 {
                     WeightTime = Stopwatch.GetElapsedTime(start),
                 };
@@ -85,7 +91,7 @@ internal sealed class CudaBackend : IEncoderBackend
         => new CudaMemoryModel(graph, _precision, _products is null ? GemmProvider.Native : GemmProvider.CublasLt);
 
     public IEncoderExecutable Compile(EncoderGraph graph, MemoryPlan plan)
-        => CudaFailure.Translate(() => new CudaCompiler(_device, _weights, _products, _precision, graph, plan).Compile(this));
+        => CudaFailure.Translate(() => new CudaCompiler(_device, _weights, _products, _precision, _fast, graph, plan).Compile(this));
 
     /// <summary>Runs an executable in a session of its own, and waits for its outputs.</summary>
     public void Run(CudaExecutable executable, EncoderInput input, Span<float> outputs, CancellationToken cancellationToken)

@@ -9,10 +9,11 @@ namespace PixioCuda.Cuda;
 /// <param name="weights">The weights, on that device.</param>
 /// <param name="products">cuBLASLt, or null for our own products.</param>
 /// <param name="precision">What is computed in.</param>
+/// <param name="fast">Whether our own products may have bits that depend on the batch.</param>
 /// <param name="graph">What to compute.</param>
 /// <param name="plan">Where its tensors lie.</param>
 internal sealed class CudaCompiler(
-    GpuDevice device, CudaWeights weights, CublasLtProducts? products, Precision precision, EncoderGraph graph, MemoryPlan plan)
+    GpuDevice device, CudaWeights weights, CublasLtProducts? products, Precision precision, bool fast, EncoderGraph graph, MemoryPlan plan)
 {
     private readonly CudaTensorTypes _types = new(graph, precision);
 
@@ -91,7 +92,7 @@ internal sealed class CudaCompiler(
         GemmShape shape = new(
             op.Output.Rows, op.Output.Columns, op.Input.Columns, precision.Element(), _types[op.Output], epilogue,
             op.Residual is null ? ElementType.F32 : _types[op.Residual]);
-        GemmKernel kernel = new(device, shape);
+        GemmKernel kernel = new(device, shape, fast: fast);
         DevicePointer<byte> weight = weights.Matrix(op.Weight);
         DevicePointer<float> bias = op.Bias is WeightKey key ? weights.Vector(key) : default;
         long input = OffsetOf(op.Input), output = OffsetOf(op.Output);

@@ -89,8 +89,8 @@ public sealed partial class PixioModel
         EncoderWeights weights = EncoderWeights.Bind(opened.Source, opened.Config);
         IEncoderBackend backend = device.CudaId is string id
             ? CudaBackend.Load(
-                id, weights, opened.Config, recipe.Scale, device.Precision, options.Gemm, options.CudaSessions, options.WeightRingByteCount, progress,
-                cancellationToken)
+                id, weights, opened.Config, recipe.Scale, device.Precision, options.Gemm, options.Fast, options.CudaSessions,
+                options.WeightRingByteCount, progress, cancellationToken)
             : CpuBackend.Load(weights, opened.Config, recipe.Scale, options.WeightsInMemory ?? DType.F32, device.Cpu!, progress, cancellationToken);
         try
         {

@@ -34,6 +34,9 @@ public sealed partial class PixioModel : IDisposable
     /// <summary>What was asked for as the type of the weights in the CPU's memory; null where nothing was.</summary>
     internal Weights.DType? WeightsInMemory => _options.WeightsInMemory;
 
+    /// <summary>Whether bits may depend on the batch because the options ask for it and the device has such a way.</summary>
+    internal bool IsFast => _backend is Cuda.CudaBackend { IsFast: true };
+
     /// <summary>What it computes in.</summary>
     public PixioPrecision Precision { get; }
 

@@ -18,11 +18,13 @@ public sealed class CudaBenchTests
         Assert.Contains("device us", output, StringComparison.Ordinal);
     }
 
-    [Fact]
-    public async Task The_tiles_of_each_product_are_held_against_each_other()
+    [Theory]
+    [InlineData]
+    [InlineData("--fast")]
+    public async Task The_tiles_of_each_product_are_held_against_each_other(params string[] mode)
     {
         Emulator.Require();
-        string output = await Run("tiles", "vith16", "1");
+        string output = await Run(["tiles", "vith16", "1", .. mode]);
         Assert.All((string[])["qkv", "proj", "fc1", "fc2"], product =>
         {
             string[] rows = [.. output.Split('\n').Where(line => line.StartsWith($"| 1 | {product} | ", StringComparison.Ordinal))];

@@ -33,6 +33,7 @@ public sealed class HopperFaultTests
             }
             if (MISTAKE != 4) mbarrier_wait(barrier, MISTAKE == 5 ? 1 : 0);
             float sums[32];
+            clear_sums(sums);
             if (MISTAKE != 6) wgmma_fence();
             multiply(sums, a, b);
             if (MISTAKE != 7) wgmma_commit();
@@ -135,6 +136,20 @@ public sealed class HopperFaultTests
             if (MISTAKE == 7 && threadIdx.x == 0) args.output[0] = load_shared4(barrier);
             if (MISTAKE == 8 && threadIdx.x == 0) store_shared4(barrier + 4, 0);
         }
+        KERNEL(neighbours, HopperArgs) {
+            SHARED_MEMORY(smem);
+            SharedAddress place = shared_address(smem) + 16 * threadIdx.x;
+            if (MISTAKE != 1) store_shared16(place, {0, 1, 2, 3});
+            if (MISTAKE != 2) {
+                cluster_arrive();
+                cluster_wait();
+            }
+            Words4 words = load_shared16_at(place, MISTAKE == 3 ? 2 : 1 - cluster_rank());
+            if (MISTAKE == 4) store_shared16(place, words);
+            args.output[threadIdx.x + blockDim.x * blockIdx.x] = words.y;
+            cluster_arrive();
+            cluster_wait();
+        }
         KERNEL(registers, HopperArgs) {
             // 384 threads begin with 168 registers each.
             if (threadIdx.x < 256)
@@ -180,6 +195,10 @@ public sealed class HopperFaultTests
         { "clusters", 6, ["has ended", "hangs", "to which all"] },
         { "clusters", 7, ["which is an mbarrier"] },
         { "clusters", 8, ["which is an mbarrier"] },
+        { "neighbours", 1, ["was never written"] },
+        { "neighbours", 2, ["was never written", "with no barrier in between", "has ended"] },
+        { "neighbours", 3, ["mapa for block 2"] },
+        { "neighbours", 4, ["read, with no barrier in between", "wrote, with no barrier in between"] },
         { "registers", 1, ["hangs"] },
         { "registers", 2, ["a multiple of 8 from 24 to 256"] },
         { "registers", 3, ["setmaxnreg.inc 120 with 168 registers"] },
@@ -199,6 +218,7 @@ public sealed class HopperFaultTests
     [InlineData("from_registers")]
     [InlineData("stored")]
     [InlineData("clusters")]
+    [InlineData("neighbours")]
     [InlineData("registers")]
     public void Without_its_mistake_each_kernel_runs_through(string kernel)
     {
@@ -268,7 +288,7 @@ public sealed class HopperFaultTests
         snippet.LoadMap = snippet.Map(
             snippet.Input, TensorMapType.BFloat16, 64, 64, 64, 64, TensorMapSwizzle.Span128);
         snippet.StoreMap = snippet.Map(snippet.Output, TensorMapType.Float32, 32, 64, 32, 64);
-        bool isCluster = kernel == "clusters";
+        bool isCluster = kernel is "clusters" or "neighbours";
         snippet.Run(kernel, kernel == "registers" ? 384 : 128, isCluster ? 2 : 1, isCluster ? 2 : 1);
     }
 }

@@ -31,7 +31,39 @@ public sealed class HopperInstructionTests
                     args.output[128 + i] = args.output[i];
             }
         }
+        // Each thread reads what the thread with its number wrote in the next block of the cluster.
+        KERNEL(read_neighbour, HopperArgs) {
+            SHARED_MEMORY(smem);
+            SharedAddress place = shared_address(smem) + 16 * threadIdx.x;
+            u32 rank = cluster_rank(), value = args.input[100 * rank + threadIdx.x];
+            store_shared16(place, {value, value + 1, value + 2, value + 3});
+            cluster_arrive();
+            cluster_wait();
+            Words4 words = load_shared16_at(place, (rank + 1) % 3);
+            store_global16(args.output + 4 * (128 * blockIdx.x + threadIdx.x), words);
+            cluster_arrive();
+            cluster_wait();
+        }
         """;
+
+    [Fact]
+    public void Blocks_of_a_cluster_read_what_the_others_wrote()
+    {
+        for (ulong seed = 1; seed <= 8; seed++)
+        {
+            Emulator.SetSeed(seed);
+            using HopperSnippet snippet = new(Text);
+            snippet.Run("read_neighbour", threads: 128, blocks: 6, cluster: 3);
+            uint[] expected =
+            [
+                .. from block in Enumerable.Range(0, 6)
+                   from thread in Enumerable.Range(0, 128)
+                   from word in Enumerable.Range(0, 4)
+                   select (uint)((100 * ((block + 1) % 3)) + thread + word),
+            ];
+            Assert.Equal(expected, snippet.Words(expected.Length));
+        }
+    }
 
     [Fact]
     public void One_lane_of_each_warp_is_elected_and_it_is_the_same_one_again()

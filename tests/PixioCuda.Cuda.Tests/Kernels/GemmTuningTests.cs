@@ -14,7 +14,7 @@ public sealed class GemmTuningTests
         try
         {
             Environment.SetEnvironmentVariable(GemmTuning.Variable, "pingpong-64x128-8-2x1");
-            WarpgroupGemmConfig chosen = GemmTuning.Chosen(shape, DeviceLimits.H200)!;
+            var chosen = (WarpgroupGemmConfig)GemmTuning.Chosen(shape, DeviceLimits.H200)!;
             Assert.Equal((64, 128, true, 2, 1), (chosen.BlockM, chosen.BlockN, chosen.PingPong, chosen.ClusterM, chosen.ClusterN));
             Assert.Null(GemmTuning.Chosen(shape with { K = 60 }, DeviceLimits.H200));
             Environment.SetEnvironmentVariable(GemmTuning.Variable, "coop-1x1-1-1x1");

@@ -53,9 +53,9 @@ public sealed class GemmWarpgroupKernelTests
         GemmShape shape = new(330, 328, k, Type(element), Type(output), Enum.Parse<GemmEpilogue>(epilogue));
         byte[]? first = null;
         ulong seed = 1;
-        WarpgroupGemmEstimate[] all = [.. WarpgroupGemmTiles.Candidates(shape, DeviceLimits.Of(device.Info))];
+        GemmEstimate[] all = [.. WarpgroupGemmTiles.Candidates(shape, DeviceLimits.Of(device.Info))];
         Assert.True(all.Length > 50, "few configurations");
-        foreach (WarpgroupGemmEstimate estimate in all.Where((_, number) => number % everyNth == 0))
+        foreach (GemmEstimate estimate in all.Where((_, number) => number % everyNth == 0))
         {
             GemmCase test = new(shape);
             byte[] c = test.Run(device, new GemmKernel(device, shape, estimate.Config), seed++);

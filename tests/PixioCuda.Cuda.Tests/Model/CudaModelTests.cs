@@ -1,3 +1,4 @@
+using PixioCuda.Interop;
 using PixioCuda.Tests;
 using PixioCuda.Tests.Model;
 using Xunit;
@@ -36,6 +37,49 @@ public sealed class CudaModelTests
     {
         foreach (PixioPrecision precision in Enum.GetValues<PixioPrecision>())
             Check(folder, caseName, precision, GemmProvider.CublasLt);
+    }
+
+    [Theory]
+    [MemberData(nameof(Cases))]
+    public void Fast_small_batches_are_as_accurate_as_the_official_code(string folder, string caseName)
+    {
+        foreach (PixioPrecision precision in new[] { PixioPrecision.BF16, PixioPrecision.FP16 })
+            Check(folder, caseName, precision, fast: true);
+    }
+
+    [Fact]
+    public void A_fast_small_batch_has_the_same_bits_in_every_run()
+    {
+        string device = HopperName();
+        GoldenFolder folder = Goldens.Folder("tiny");
+        GoldenTensor pixels = folder.PixelValues("square");
+        EncoderTaps taps = new() { LastHiddenState = true, PoolerOutput = true };
+        using PixioModel model = GoldenModels.Load(folder, new PixioModelOptions { Device = device, Fast = true });
+        using PixioModel again = GoldenModels.Load(folder, new PixioModelOptions { Device = device, Fast = true });
+        Assert.Contains(", fast small batches", model.Device, StringComparison.Ordinal);
+        EncoderPlan plan = model.Plan(new InputShape((int)pixels.Shape[0], (int)pixels.Shape[2]), taps);
+        if (!Emulator.IsHardware)
+            Assert.Contains(PixioModel.DescribeLaunches(plan), launch => launch.Kernel.StartsWith("gemm_few_sm90", StringComparison.Ordinal));
+        float[] first = GoldenModels.Run(model, pixels, taps)["last_hidden_state"].ToArray();
+        for (ulong seed = 1; seed <= 4; seed++)
+        {
+            Emulator.SetSeed(seed);
+            Assert.Equal(first, GoldenModels.Run(seed % 2 == 0 ? model : again, pixels, taps)["last_hidden_state"].ToArray());
+        }
+    }
+
+    [Fact]
+    public void Where_there_is_no_fast_way_the_option_changes_no_bit()
+    {
+        Emulator.Require();
+        GoldenFolder folder = Goldens.Folder("tiny");
+        GoldenTensor pixels = folder.PixelValues("square");
+        EncoderTaps taps = new() { LastHiddenState = true };
+        PixioModelOptions options = new() { Device = HopperName(), Precision = PixioPrecision.FP32 };
+        using PixioModel plain = GoldenModels.Load(folder, options), fast = GoldenModels.Load(folder, options with { Fast = true });
+        Assert.Equal(plain.Device, fast.Device);
+        Assert.Equal(
+            GoldenModels.Run(plain, pixels, taps)["last_hidden_state"].ToArray(), GoldenModels.Run(fast, pixels, taps)["last_hidden_state"].ToArray());
     }
 
     [Theory]
@@ -98,10 +142,19 @@ public sealed class CudaModelTests
             Accuracy.Within(2 * Accuracy.Float32Default, actual[name].Span, expected[name].Span, name);
     }
 
-    private static PixioModel Load(GoldenFolder folder, PixioPrecision precision, GemmProvider gemm = GemmProvider.Native)
-        => GoldenModels.Load(folder, new PixioModelOptions { Device = "cuda", Precision = precision, Gemm = gemm });
+    private static PixioModel Load(GoldenFolder folder, PixioPrecision precision, GemmProvider gemm = GemmProvider.Native, bool fast = false)
+        => GoldenModels.Load(
+            folder, new PixioModelOptions { Device = fast ? HopperName() : "cuda", Precision = precision, Gemm = gemm, Fast = fast });
 
-    private static void Check(string folderName, string caseName, PixioPrecision precision, GemmProvider gemm = GemmProvider.Native)
+    /// <summary>The first device of compute capability 9.0. Skips the running test where there is none.</summary>
+    private static string HopperName()
+    {
+        using GpuDevice device = Emulator.Open(new ComputeCapability(9, 0));
+        return $"cuda:{device.Info.Ordinal}";
+    }
+
+    private static void Check(
+        string folderName, string caseName, PixioPrecision precision, GemmProvider gemm = GemmProvider.Native, bool fast = false)
     {
         Emulator.Require();
         GoldenFolder folder = Goldens.Folder(folderName);
@@ -114,7 +167,7 @@ public sealed class CudaModelTests
             HiddenStates = isFloat32 ? GoldenModels.Indices(names, "hidden_states.") : [],
             Attentions = isFloat32 ? [.. GoldenModels.Indices(names, "attentions.").Select(layer => new AttentionTap(layer))] : [],
         };
-        using PixioModel model = Load(folder, precision, gemm);
+        using PixioModel model = Load(folder, precision, gemm, fast);
         Assert.Equal(gemm == GemmProvider.CublasLt, model.Device.Contains("products by cuBLASLt", StringComparison.Ordinal));
         // The library sums float32 along all of K in one accumulator, as the emulated one does; our own products sum in chunks. With massive
         // activations that alone scatters the error by more than twice (docs/decisions/0003).

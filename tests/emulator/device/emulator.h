@@ -92,6 +92,7 @@ unsigned emulator_cluster_rank() __attribute__((const));
 void emulator_cluster_arrive();
 void emulator_cluster_wait();
 unsigned emulator_map_shared_rank(unsigned address, unsigned rank);
+EmulatedWords4 emulator_load_cluster16(unsigned address);
 bool emulator_elect();
 void emulator_set_max_registers(unsigned count, bool increase);
 void emulator_dependency_wait();

@@ -1,4 +1,6 @@
 // What blocks of a cluster and warpgroups do together: barrier.cluster, elect.sync, setmaxnreg; and griddepcontrol.
+#include <cstring>
+
 #include "collectives.h"
 #include "memory_access.h"
 
@@ -96,6 +98,28 @@ unsigned emulator_map_shared_rank(unsigned address, unsigned rank) {
     if (rank >= thread.block->cluster->blocks.size())
         fail(kIllegalAddress, "executes mapa for block %u of a cluster of %zu", rank, thread.block->cluster->blocks.size());
     return own_shared_offset(thread, address, 1, "mapa") + thread.block->launch->request.shared_address_base + ((rank + 1) << kRankShift);
+}
+
+EmulatedWords4 emulator_load_cluster16(unsigned address) {
+    Thread& thread = *current_thread();
+    const Cluster& cluster = *thread.block->cluster;
+    unsigned rank = address >> kRankShift, local = address & ((1u << kRankShift) - 1);
+    if (rank == 0 || rank > cluster.blocks.size())
+        fail(kIllegalAddress, "executes ld.shared::cluster with %08x, which is no address in a cluster of %zu", address, cluster.blocks.size());
+    Block& owner = *cluster.blocks[rank - 1];
+    if (owner.alive == 0)
+        fail(kIllegalAddress, "executes ld.shared::cluster on shared memory of block %u of its cluster, which has ended", owner.rank);
+    unsigned offset = own_shared_offset(thread, local, 16, "ld.shared::cluster");
+    unsigned char* pointer = owner.shared + offset;
+    log_access(thread, pointer, 16, AccessKind::kReadShared, __builtin_return_address(0));
+    if (&owner == thread.block)
+        owner.shared_shadow.read(thread, offset, 16);
+    else
+        owner.shared_shadow.read_from_cluster(thread, offset);
+    EmulatedWords4 value;
+    std::memcpy(&value, pointer, 16);
+    maybe_preempt(thread);
+    return value;
 }
 
 bool emulator_elect() {

@@ -42,6 +42,7 @@ void SharedShadow::reset(const Block& block, unsigned bytes, unsigned warps) {
     line_reader_warps_.assign(lines, 0);
     async_readers_.assign(lines, 0);
     store_reads_.assign(lines, 0);
+    cluster_reads_.clear();
     product_reads_.resize(std::max<size_t>(product_reads_.size(), warps));
     // Records of bytes and of reads hold only once something says so.
     writes_.resize(lines * kLineBytes);
@@ -162,6 +163,15 @@ void SharedShadow::write(Thread& thread, unsigned offset, unsigned bytes) {
     remember_write(thread, offset, bytes);
 }
 
+void SharedShadow::read_from_cluster(const Thread& thread, unsigned offset) {
+    check_bounds(offset, kLineBytes, "reads");
+    check_states(offset, kLineBytes);
+    unsigned line = offset / kLineBytes;
+    for (unsigned i = 0; i < kLineBytes; i++)
+        check_last_write(thread, is_split_[line] ? writes_[offset + i] : line_writes_[line], offset + i, "reads");
+    cluster_reads_[line][thread.clock_index] = thread.clock();
+}
+
 void SharedShadow::atomic(Thread& thread, unsigned offset, unsigned bytes) {
     check_bounds(offset, bytes, "changes atomically");
     if (!is_split_[offset / kLineBytes])
@@ -209,6 +219,8 @@ void SharedShadow::check_writable(const Thread& thread, unsigned offset, unsigne
     unsigned line = offset / kLineBytes;
     if (async_readers_[line] | store_reads_[line]) [[unlikely]]
         check_async_reads(thread, line, what);
+    if (!cluster_reads_.empty()) [[unlikely]]
+        check_cluster_reads(thread, line, what);
     if (!is_split_[line]) {
         check_last_write(thread, line_writes_[line], offset, what);
         for (unsigned rest = line_reader_warps_[line]; rest; rest &= rest - 1) {
@@ -243,6 +255,8 @@ void SharedShadow::remember_write(unsigned writer, uint32_t clock, unsigned offs
     unsigned line = offset / kLineBytes;
     WriteRecord now = clock << kWriterBits | writer;
     async_readers_[line] = 0;
+    if (!cluster_reads_.empty()) [[unlikely]]
+        cluster_reads_.erase(line);
     if (bytes == kLineBytes) {
         is_split_[line] = 0;
         line_writes_[line] = now;
@@ -324,6 +338,18 @@ void SharedShadow::check_async_reads(const Thread& thread, unsigned line, const 
         if (known_of(thread, *block_)[product_column(*block_, warp)] < product_reads_[warp][line])
             fail(kLaunchFailed,
                 "%s shared memory at %u, which a product of warp %u may still read (no wait for it, or no barrier behind the wait)", what, line * kLineBytes, warp);
+    }
+}
+
+/// No read by a thread of another block may be unordered.
+void SharedShadow::check_cluster_reads(const Thread& thread, unsigned line, const char* what) const {
+    auto reads = cluster_reads_.find(line);
+    if (reads == cluster_reads_.end())
+        return;
+    for (auto [reader, moment] : reads->second) {
+        if (clocks_of(thread).of(thread.clock_index)[reader] < moment)
+            fail(kLaunchFailed, "%s shared memory at %u, which a thread of another block of the cluster read, with no barrier in between", what,
+                line * kLineBytes);
     }
 }
 

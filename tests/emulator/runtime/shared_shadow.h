@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <vector>
 
 #include "device_memory.h"
@@ -21,6 +22,8 @@ class SharedShadow {
     /// Checks an access by a thread and remembers it. An error ends the launch.
     void read(Thread& thread, unsigned offset, unsigned bytes);
     void write(Thread& thread, unsigned offset, unsigned bytes);
+    /// As read, of a line by a thread of another block of the cluster.
+    void read_from_cluster(const Thread& thread, unsigned offset);
     /// A read and a write that no other atomic access can come between.
     void atomic(Thread& thread, unsigned offset, unsigned bytes);
 
@@ -60,6 +63,7 @@ class SharedShadow {
     void check_states(unsigned offset, unsigned bytes) const;
     void check_free(unsigned offset, unsigned bytes, const char* what) const;
     void check_async_reads(const Thread& thread, unsigned line, const char* what) const;
+    void check_cluster_reads(const Thread& thread, unsigned line, const char* what) const;
     void check_proxy(const Thread& thread, WriteRecord write, unsigned offset, const char* what) const;
     void check_async_source(const Thread& thread, unsigned offset, const char* what);
     [[noreturn]] void fail_unordered(unsigned writer, unsigned offset, const char* what) const;
@@ -82,6 +86,8 @@ class SharedShadow {
     std::vector<uint32_t> async_readers_;                    // [line]: a bit for each warp whose products have read it since it was written
     std::vector<std::vector<uint32_t>> product_reads_;       // [warp][line]: the moment of that warp's column
     std::vector<uint32_t> store_reads_;                      // [line]: tensor stores that may still read it
+    // By line: when which threads of other blocks, by their numbers in the cluster's clocks, have read it since it was written.
+    std::map<unsigned, std::map<unsigned, uint32_t>> cluster_reads_;
 };
 
 } // namespace emulator

@@ -1,0 +1,107 @@
+namespace PixioCuda.Kernels;
+
+/// <summary>The tiles of gemm_few_sm90.cu and what each is expected to take: for products of few rows, in the mode whose bits may depend on
+/// how many rows there are.</summary>
+internal static class FewRowsGemmTiles
+{
+    // What a multiprocessor reads in a cycle of the shared memory of others in its cluster, and the cycles of two barriers of a cluster; both
+    // estimated. Luo et al., "Benchmarking and Dissecting the Nvidia Hopper GPU Architecture" (2024), have 2.7 to 3.3 TB/s for an H800.
+    private const double ClusterBytesPerCycle = 12, ClusterBarrierCycles = 600;
+
+    private const int MostStages = 8, FewestStages = 3, MostCluster = 8, LargestTile = 256, SmallestTile = 24;
+
+    // With more rows than these reach, gemm_sm90.cu has large tiles enough; and more numbers of parts of the rows gain nothing.
+    private const int MostWaves = 2, PartsToTry = 9;
+
+    // A part of K that is shorter than the ring gains nothing.
+    private const int FewestSlices = 4;
+
+    // 192 weights are three warpgroups, which leave a lane registers for the sums of 176 tokens.
+    private static readonly (int Weights, int MostTokens)[] Tiles = [(64, 256), (128, 256), (192, 176)];
+
+    private static readonly (int M, int N, int Splits)[] Clusters =
+    [
+        .. from m in Enumerable.Range(1, MostCluster)
+           from n in Enumerable.Range(1, MostCluster)
+           from splits in Enumerable.Range(1, MostCluster)
+           where m * n * splits <= MostCluster
+           orderby m * n * splits, splits
+           select (m, n, splits),
+    ];
+
+    /// <summary>All configurations that a product can have on a device such that its blocks come in two waves at most, with what each is
+    /// expected to take; none where the product cannot go by wgmma, or has too many rows.</summary>
+    public static IEnumerable<GemmEstimate> Candidates(GemmShape shape, DeviceLimits device)
+    {
+        if (!WarpgroupGemmTiles.Allows(shape, device))
+            return [];
+        return from tile in Tiles
+               from tokens in TokenTiles(shape.M).Where(tokens => tokens <= tile.MostTokens)
+               from cluster in Clusters
+               let config = Config(shape, tokens, tile.Weights, cluster, device)
+               where config is not null && IsUseful(shape, config) && Waves(shape, config, device) <= MostWaves
+               select Estimate(config, shape, device);
+    }
+
+    /// <summary>The rows in one to many equal parts, of whole groups of 8: what wgmma's columns can be.</summary>
+    private static IEnumerable<int> TokenTiles(int rows)
+    {
+        int least = Math.Min(SmallestTile, (rows + 7) / 8 * 8), last = 0;
+        int first = (rows + LargestTile - 1) / LargestTile;
+        for (int parts = first; parts < first + PartsToTry; parts++)
+        {
+            int tokens = (rows + (8 * parts) - 1) / (8 * parts) * 8;
+            if (tokens < least)
+                yield break;
+            if (tokens != last && tokens <= LargestTile)
+                yield return tokens;
+            last = tokens;
+            if (tokens == 8)
+                yield break;
+        }
+    }
+
+    private static FewRowsGemmConfig? Config(GemmShape shape, int tokens, int weights, (int M, int N, int Splits) cluster, DeviceLimits device)
+    {
+        FewRowsGemmConfig one = new(shape.Element, shape.Output, tokens, weights, 1, cluster.M, cluster.N, cluster.Splits, shape.Epilogue);
+        int stages = Math.Min(MostStages, device.SharedBytesPerBlock / one.SharedBytes);
+        FewRowsGemmConfig config = one with { Stages = stages };
+        return stages < FewestStages || config.SumBytes > stages * (tokens + weights) * WarpgroupGemmConfig.SliceK * shape.Element.ByteCount()
+            ? null : config;
+    }
+
+    /// <summary>Whether every block of a cluster has something to do.</summary>
+    private static bool IsUseful(GemmShape shape, FewRowsGemmConfig config)
+    {
+        (long rows, long columns) = config.Tiles(shape);
+        return config.ClusterM <= rows && config.ClusterN <= columns && (config.Splits == 1 || Slices(shape) >= FewestSlices * config.Splits);
+    }
+
+    private static long Waves(GemmShape shape, FewRowsGemmConfig config, DeviceLimits device)
+    {
+        long resident = WarpgroupGemmConfig.ResidentClusters(config.Cluster, device.SmCount);
+        return (config.Clusters(shape) + resident - 1) / resident;
+    }
+
+    private static int Slices(GemmShape shape) => (shape.K + WarpgroupGemmConfig.SliceK - 1) / WarpgroupGemmConfig.SliceK;
+
+    private static GemmEstimate Estimate(FewRowsGemmConfig config, GemmShape shape, DeviceLimits device)
+    {
+        long clusters = config.Clusters(shape), waves = Waves(shape, config, device);
+        int slices = (Slices(shape) + config.Splits - 1) / config.Splits;
+        double sums = (double)config.BlockM * config.BlockN, k = slices * WarpgroupGemmConfig.SliceK;
+        double multiply = sums * k / Sm90Rates.MultiplyAdds;
+        // Each wgmma reads 64 weights and all tokens.
+        double shared = config.BlockN / 64.0 * (64 + config.BlockM) * 2 * k / Sm90Rates.SharedBytes;
+        double asked = ((double)config.BlockM / config.ClusterN) + ((double)config.BlockN / config.ClusterM);
+        double share = Sm90Rates.L2Bytes * device.SmCount * waves / (clusters * config.Cluster);
+        double copies = 2 * k * Math.Max(asked / share, (config.BlockM + config.BlockN) / Sm90Rates.PortBytes);
+        double latency = slices * Sm90Rates.CopyLatency / config.Stages;
+        double mainloop = Math.Max(Math.Max(multiply, shared), Math.Max(copies, latency));
+        // All sums go through shared memory, there and back; those of the other parts of K come from other blocks.
+        double turn = 2 * sums * sizeof(float) / Sm90Rates.SharedBytes, parts = config.Splits;
+        double others = parts == 1 ? 0 : (sums * sizeof(float) * (parts - 1) / parts / ClusterBytesPerCycle) + ClusterBarrierCycles;
+        double epilogue = turn + others + Sm90Rates.WayOut(shape, sums / parts);
+        return new GemmEstimate(config, clusters, waves, mainloop, epilogue, Sm90Rates.Launch + (waves * (mainloop + epilogue)));
+    }
+}

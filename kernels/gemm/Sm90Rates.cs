@@ -1,0 +1,38 @@
+namespace PixioCuda.Kernels;
+
+/// <summary>What an H100 or H200 is taken to do in a cycle: what the tables for the matrix products on sm_90a have in common.</summary>
+internal static class Sm90Rates
+{
+    /// <summary>Multiply-adds of a multiprocessor in a cycle (H100 white paper). How many cycles a second has depends on the power that they
+    /// take, but hardly on the tile.</summary>
+    public const double MultiplyAdds = 2048;
+
+    /// <summary>Bytes that shared memory gives the tensor cores of a multiprocessor in a cycle.</summary>
+    public const double SharedBytes = 128;
+
+    /// <summary>Bytes that the second-level cache gives in a cycle for each multiprocessor of the device: estimated, to be replaced by what is
+    /// measured on a GPU. It gives what it has to those who ask: fewer get more each.</summary>
+    public const double L2Bytes = 28;
+
+    /// <summary>Bytes that come into one multiprocessor in a cycle at most, also those that other blocks of the cluster have asked for: two
+    /// sectors. That copies to several blocks are no exception is an estimate; where they are, larger tiles lose little.</summary>
+    public const double PortBytes = 64;
+
+    /// <summary>Cycles of a tensor copy, from its issue to the end; estimated.</summary>
+    public const double CopyLatency = 800;
+
+    /// <summary>Cycles from the launch to the first product, and from the last store to the end.</summary>
+    public const double Launch = 1500;
+
+    private const double StoreInstructions = 4, GeluInstructions = 14, ResidualInstructions = 3, Lanes = 128;
+
+    /// <summary>Cycles in which some sums leave a multiprocessor: instructions for conversion, exchange and store, the error function, a
+    /// residual; or the bytes of it all.</summary>
+    public static double WayOut(GemmShape shape, double sums)
+    {
+        double instructions = StoreInstructions + (shape.Epilogue == GemmEpilogue.BiasGelu ? GeluInstructions : 0)
+            + (shape.HasResidual ? ResidualInstructions : 0);
+        double moved = shape.Output.ByteCount() + (shape.HasResidual ? shape.Residual.ByteCount() : 0);
+        return sums * Math.Max(instructions / Lanes, moved / L2Bytes);
+    }
+}

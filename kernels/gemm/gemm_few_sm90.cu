@@ -1,0 +1,284 @@
+// C[M, N] = epilogue(A[M, K] W[N, K]^T) in bf16 or f16 on the tensor cores of sm_90a, for few rows: what gemm_sm90.cu computes, but for bits.
+//
+// Precision   As gemm_sm90.cu. K may be split among the blocks of a cluster: each part is summed in one accumulator, ascending, and the parts
+//             are added in their order. So bits depend on SPLITS, which the number of rows decides; they are the same in every run.
+// Mapping     One tile of C to a block. Weights are wgmma's rows, 64 to a warpgroup, and tokens its columns: any multiple of 8 of them, where
+//             the other way round 264 tokens are five tiles of 64. One more warp copies. A cluster is CLUSTER_M blocks along the tokens x
+//             CLUSTER_N along the weights x SPLITS along K.
+// Pipeline    As gemm_sm90.cu: STAGES slices of 64 columns, of which blocks that need the same rows fetch a part each for all of them.
+// Shared      [STAGES][BLOCK_M + BLOCK_N][64], rows of 128 bytes swizzled over 8 rows; then two mbarriers for each stage. After the products,
+//             in the stages: sums as float32, [BLOCK_M][BLOCK_N + 4], which the blocks of a cluster read from each other.
+// Way out     A lane has one weight of a token and shared memory turns that round: 4 columns of C a lane, whole rows of the tile a warp.
+// Roofline    2 M N K FLOP. A is asked for ceil(N / (CLUSTER_N * BLOCK_N)) times, W ceil(M / (CLUSTER_M * BLOCK_M)) times. Bound by what the
+//             second-level cache gives, and by what one multiprocessor can take. Reached: not yet measured on a GPU.
+#include "cluster.cuh"
+#include "epilogue.cuh"
+#include "memory.cuh"
+#include "sync.cuh"
+#include "tensor_copy.cuh"
+#include "wgmma.cuh"
+
+using Element = ELEMENT;
+using Output = OUTPUT;
+
+constexpr Epilogue kEpilogue = Epilogue::EPILOGUE;
+constexpr u32 kBlockM = BLOCK_M, kBlockN = BLOCK_N, kBlockK = 64;
+constexpr u32 kStages = STAGES;
+constexpr u32 kClusterM = CLUSTER_M, kClusterN = CLUSTER_N, kSplits = SPLITS;
+constexpr u32 kSharers = kClusterM * kClusterN, kCluster = kSharers * kSplits;
+constexpr u32 kConsumers = kBlockN / 64, kConsumerThreads = kConsumers * kWarpgroupSize;
+constexpr u32 kThreads = kConsumerThreads + kWarpSize;
+constexpr u32 kBlocksPerSm = 1;
+
+constexpr u32 kRowBytes = kBlockK * sizeof(Element);
+constexpr u32 kStageBytes = (kBlockM + kBlockN) * kRowBytes;
+/// From one token's sums to the next: the 8 x 4 lanes of a warp then write to 32 banks.
+constexpr u32 kPitch = kBlockN + 4;
+constexpr u32 kVector = 4;    // columns of C that a lane finishes at a time
+/// Warps that let go of a stage: those of a block, and of all blocks into which it copies, that is in its row and column of the cluster.
+constexpr u32 kReleases = kConsumers * kWarpgroupSize / kWarpSize * (kClusterM + kClusterN - 1);
+
+static_assert(sizeof(Element) == 2 && (kSame<Output, Element> || kSame<Output, f32>));
+static_assert(kEpilogue != Epilogue::kBiasResidual || kSame<Output, f32>, "the residual stream is float32");
+static_assert(kRowBytes == 128, "the span of the swizzle");
+static_assert(kBlockN % 64 == 0 && kConsumers <= 3 && kBlockM % 8 == 0 && kBlockM <= (kConsumers == 3 ? 176 : 256), "sums of a lane");
+static_assert(kCluster <= 8);
+static_assert(kBlockM * kPitch * sizeof(float) <= kStages * kStageBytes, "the sums take the stages' place");
+
+struct GemmFewSm90Args {
+    TensorMap a, a_last;       // [m, k] in boxes of 64 columns and the rows of a part, and of the last part
+    TensorMap w, w_last;       // [n, k], likewise
+    const float* bias;         // [n]
+    const float* residual;     // [m, n]; may be c
+    Output* c;                 // [m, n]
+    u32 m, n, k;
+};
+
+using Sums = float[kBlockM / 2];
+using Place = RingPlace<kStages>;
+
+/// The rows of a tile in parts, one for each of the blocks that share it, whole groups of the swizzle's 8; the last part may be smaller, and
+/// some blocks have none.
+template <u32 kTileRows, u32 kBlocks>
+struct Parts {
+    static constexpr u32 kRows = 8 * ceil_div(kTileRows / 8, kBlocks);
+    static constexpr u32 kCount = ceil_div(kTileRows, kRows);
+};
+using PartsM = Parts<kBlockM, kClusterN>;
+using PartsN = Parts<kBlockN, kClusterM>;
+
+/// The stages and their mbarriers.
+struct Ring {
+    SharedAddress stages;
+
+    DEVICE_MEMBER SharedAddress a(u32 stage) const { return stages + stage * kStageBytes; }
+    DEVICE_MEMBER SharedAddress w(u32 stage) const { return a(stage) + kBlockM * kRowBytes; }
+    DEVICE_MEMBER SharedAddress full(u32 stage) const { return stages + kStages * kStageBytes + 8 * stage; }
+    DEVICE_MEMBER SharedAddress empty(u32 stage) const { return full(kStages + stage); }
+};
+
+/// The block's tile, its part of K, and its place in the cluster: ranks count along m first, then n, then K.
+struct Work {
+    u32 m, n, split;
+    u32 row, column;             // of the tile's first element
+    u32 first_slice, slices;
+
+    DEVICE_MEMBER explicit Work(const GemmFewSm90Args& args) {
+        u32 rank = kCluster == 1 ? 0 : cluster_rank(), rows = ceil_div(args.m, kClusterM * kBlockM), cluster = blockIdx.x / kCluster;
+        m = rank % kClusterM, n = rank / kClusterM % kClusterN, split = rank / kSharers;
+        row = (cluster % rows * kClusterM + m) * kBlockM;
+        column = (cluster / rows * kClusterN + n) * kBlockN;
+        u32 all = ceil_div(args.k, kBlockK), part = ceil_div(all, kSplits);
+        first_slice = min_of(split * part, all);
+        slices = min_of(part, all - first_slice);
+    }
+
+    /// The block of the cluster that has the same tile's sums along another part of K.
+    DEVICE_MEMBER u32 rank_of_split(u32 other) const { return m + kClusterM * n + kSharers * other; }
+};
+
+/// This block's part of a slice, for the blocks of the cluster in `ranks`: those that share the tile's rows `y` to `y` + kTileRows - 1.
+template <typename Parts, bool kShared>
+DEVICE void load_part(
+    SharedAddress to, const TensorMap& map, const TensorMap& last, u32 part, u32 slice, u32 y, SharedAddress barrier, u32 ranks) {
+    if (part < Parts::kCount) {
+        const TensorMap& box = part + 1 == Parts::kCount ? last : map;
+        SharedAddress place = to + part * Parts::kRows * kRowBytes;
+        i32 column = static_cast<i32>(slice * kBlockK), row = static_cast<i32>(y + part * Parts::kRows);
+        if constexpr (kShared)
+            tensor_load_multicast(place, box, column, row, barrier, static_cast<u16>(ranks));
+        else
+            tensor_load(place, box, column, row, barrier);
+    }
+}
+
+/// Announces a slice to this block's stage, and fetches this block's part of its W for the blocks with the same columns.
+DEVICE void load_w(const GemmFewSm90Args& args, const Ring& ring, const Work& work, u32 stage, u32 slice) {
+    mbarrier_arrive_expect_bytes(ring.full(stage), kStageBytes);
+    u32 ranks = ((1u << kClusterM) - 1) << (work.rank_of_split(work.split) - work.m);
+    load_part<PartsN, (kClusterM > 1)>(
+        ring.w(stage), args.w, args.w_last, work.m, work.first_slice + slice, work.column, ring.full(stage), ranks);
+}
+
+/// This block's part of a slice of A, for the blocks with the same rows.
+DEVICE void load_a(const GemmFewSm90Args& args, const Ring& ring, const Work& work, u32 stage, u32 slice) {
+    u32 ranks = 0;
+    UNROLL for (u32 n = 0; n < kClusterN; n++) ranks |= 1u << (work.m + n * kClusterM + work.split * kSharers);
+    load_part<PartsM, (kClusterN > 1)>(
+        ring.a(stage), args.a, args.a_last, work.n, work.first_slice + slice, work.row, ring.full(stage), ranks);
+}
+
+/// One thread fetches the slices.
+DEVICE void produce(const GemmFewSm90Args& args, const Ring& ring, const Work& work) {
+    prefetch_tensor_map(args.w);
+    prefetch_tensor_map(args.a);
+    // All stages are free in the beginning. W may be read while the kernel in front of this one runs, A may not.
+    u32 ahead = min_of(work.slices, kStages);
+    for (u32 slice = 0; slice < ahead; slice++) load_w(args, ring, work, slice, slice);
+    wait_for_dependencies();
+    Place place;
+    for (u32 slice = 0; slice < ahead; slice++, place.advance()) load_a(args, ring, work, slice, slice);
+    for (u32 slice = ahead; slice < work.slices; slice++, place.advance()) {
+        mbarrier_wait_cluster(ring.empty(place.stage), place.phase ^ 1);
+        load_w(args, ring, work, place.stage, slice);
+        load_a(args, ring, work, place.stage, slice);
+    }
+}
+
+/// The warp has ended its products from a stage: the blocks that copy into it may, those in this one's row and column of the cluster.
+DEVICE void release(const Ring& ring, const Work& work, u32 stage) {
+    if constexpr (kSharers == 1) {
+        if (lane_index() == 0)
+            mbarrier_arrive(ring.empty(stage));
+    } else {
+        u32 lane = lane_index();
+        bool copies_here = lane < kSharers && (lane % kClusterM == work.m || lane / kClusterM == work.n);
+        if (copies_here)
+            mbarrier_arrive_at(ring.empty(stage), lane + work.split * kSharers);
+    }
+}
+
+/// Sums of the warpgroup's 64 weights with all tokens of the tile; the products of two slices are under way at a time.
+DEVICE void multiply(Sums& sums, const Ring& ring, const Work& work, u32 warpgroup) {
+    clear_sums(sums);
+    Place place;
+    u32 last_stage = 0;
+    for (u32 slice = 0; slice < work.slices; slice++) {
+        u32 stage = place.stage;
+        mbarrier_wait(ring.full(stage), place.phase);
+        SharedAddress w = ring.w(stage) + warpgroup * 64 * kRowBytes, a = ring.a(stage);
+        wgmma_fence();
+        UNROLL for (u32 step = 0; step < kBlockK / 16; step++) {
+            u64 w_matrix = matrix_descriptor<Swizzle::k128>(w + 32 * step, 0, 8 * kRowBytes);
+            u64 a_matrix = matrix_descriptor<Swizzle::k128>(a + 32 * step, 0, 8 * kRowBytes);
+            wgmma_shared<kBlockM, Element>(sums, w_matrix, a_matrix, true);
+        }
+        wgmma_commit();
+        if (slice > 0) {
+            wgmma_wait<1>();
+            release(ring, work, last_stage);
+        }
+        last_stage = stage;
+        place.advance();
+    }
+    wgmma_wait<0>(sums);
+    // The last stages are fetched into no more: nobody waits for them.
+}
+
+/// The warpgroup's sums to shared memory, [token][weight].
+DEVICE void leave_sums(const Sums& sums, SharedAddress to, u32 warpgroup) {
+    u32 g = lane_index() / 4, t = lane_index() % 4;
+    SharedAddress place = to + (2 * t * kPitch + warpgroup * 64 + warp_index() % 4 * 16 + g) * sizeof(float);
+    UNROLL for (u32 i = 0; i < kBlockM / 2; i++) {
+        u32 token = i / 4 * 8 + i % 2, weight = i / 2 % 2 * 8;
+        store_shared4(place + (token * kPitch + weight) * sizeof(float), as_bits(sums[i]));
+    }
+}
+
+/// Four neighbouring sums of a token, of all parts of K.
+DEVICE void gather(const Work& work, SharedAddress from, float (&sums)[kVector]) {
+    if constexpr (kSplits == 1) {
+        Words4 words = load_shared16(from);
+        sums[0] = as_float(words.x), sums[1] = as_float(words.y), sums[2] = as_float(words.z), sums[3] = as_float(words.w);
+    } else {
+        Words4 parts[kSplits];
+        UNROLL for (u32 i = 0; i < kSplits; i++) parts[i] = load_shared16_at(from, work.rank_of_split(i));
+        UNROLL for (u32 j = 0; j < kVector; j++) sums[j] = 0;
+        UNROLL for (u32 i = 0; i < kSplits; i++) {
+            sums[0] += as_float(parts[i].x), sums[1] += as_float(parts[i].y), sums[2] += as_float(parts[i].z), sums[3] += as_float(parts[i].w);
+        }
+    }
+}
+
+/// The block's tokens on their way out: all of the tile's, or its part of those of the blocks along K.
+DEVICE void finish_tile(const GemmFewSm90Args& args, const Work& work, SharedAddress from) {
+    constexpr u32 kLanes = kBlockN / kVector, kTokens = ceil_div(kBlockM, kSplits);
+    constexpr u32 kStep = kConsumerThreads / kLanes;
+    u32 lane = threadIdx.x % kLanes, column = work.column + lane * kVector;
+    u32 first = work.split * kTokens, end = min_of(min_of(first + kTokens, kBlockM), args.m - min_of(args.m, work.row));
+    float bias[kVector] = {};
+    if (column >= args.n)
+        end = 0;
+    else if constexpr (kEpilogue != Epilogue::kNone)
+        load_floats(args.bias + column, bias);
+    UNROLL_TWICE for (u32 token = first + threadIdx.x / kLanes; token < end; token += kStep) {
+        u64 place = static_cast<u64>(work.row + token) * args.n + column;
+        float sums[kVector], residual[kVector] = {};
+        if constexpr (kEpilogue == Epilogue::kBiasResidual)
+            load_floats(args.residual + place, residual);
+        gather(work, from + (token * kPitch + lane * kVector) * sizeof(float), sums);
+        finish<kEpilogue, Output>(sums, bias, residual);
+        store_floats(args.c + place, sums);
+    }
+}
+
+/// All threads of the cluster have come.
+DEVICE void meet() {
+    if constexpr (kCluster == 1) {
+        block_sync();
+    } else {
+        cluster_arrive();
+        cluster_wait();
+    }
+}
+
+KERNEL(gemm_few_sm90, GemmFewSm90Args) {
+    SHARED_MEMORY(smem);
+    const Ring ring{shared_address(smem)};
+    const Work work(args);
+    if (threadIdx.x == 0) {
+        for (u32 stage = 0; stage < kStages; stage++) {
+            mbarrier_init(ring.full(stage), 1);
+            mbarrier_init(ring.empty(stage), kReleases);
+        }
+        fence_mbarrier_init();
+    }
+    meet();    // the mbarriers are there
+    launch_dependents();
+    if (threadIdx.x >= kConsumerThreads) {
+        if (elect_one())
+            produce(args, ring, work);
+        warp_sync();    // barrier.cluster wants its lanes together
+    } else {
+        u32 warpgroup = threadIdx.x / kWarpgroupSize;
+        Sums sums;
+        multiply(sums, ring, work, warpgroup);
+        barrier_sync(1, kConsumerThreads);    // all products have read the stages
+        leave_sums(sums, ring.stages, warpgroup);
+    }
+    // The sums are there: those of this block, or of the cluster.
+    if constexpr (kSplits == 1)
+        block_sync();
+    else
+        meet();
+    if (threadIdx.x < kConsumerThreads) {
+        // The residual, and C where something in front of this kernel still reads what lay there.
+        wait_for_dependencies();
+        finish_tile(args, work, ring.stages);
+    }
+    // Until then other blocks read this one's sums, and arrive at its mbarriers.
+    if constexpr (kCluster > 1) {
+        warp_sync();
+        meet();
+    }
+}
