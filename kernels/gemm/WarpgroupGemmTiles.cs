@@ -28,8 +28,12 @@ internal static class WarpgroupGemmTiles
     // From the launch to the first product, and from the last store to the end.
     private const double LaunchCycles = 1500;
 
-    // Instructions of the way out for each sum, by what is computed: conversion, exchange and store; the error function; a residual.
-    private const double StoreInstructions = 4, GeluInstructions = 14, ResidualInstructions = 3, LanesPerCycle = 128;
+    // Instructions of the way out for each sum, by what is computed: conversion, exchange and store; the error function; a residual; the
+    // multiply-add of a norm; a copy and moments.
+    private const double StoreInstructions = 4, GeluInstructions = 14, ResidualInstructions = 3, NormInstructions = 1, CopyInstructions = 5;
+
+    // What a multiprocessor issues in a cycle.
+    private const double LanesPerCycle = 128;
 
     // The largest leave the second-level cache the least to give; the widest is for few rows.
     private static readonly (int M, int N)[] Clusters = [(1, 1), (2, 1), (1, 2), (2, 2), (4, 2), (2, 4)];
@@ -54,7 +58,8 @@ internal static class WarpgroupGemmTiles
 
     /// <summary>All configurations that a product can have on a device, with what each is expected to take: the wave table.</summary>
     public static IEnumerable<WarpgroupGemmEstimate> Candidates(GemmShape shape, DeviceLimits device)
-        => Tiles.SelectMany(tile => Clusters.Where(cluster => Shares(shape, tile, cluster)).Select(cluster => Config(shape, tile, cluster)))
+        => Tiles.Where(tile => HasWholeMoments(shape, tile))
+            .SelectMany(tile => Clusters.Where(cluster => Shares(shape, tile, cluster)).Select(cluster => Config(shape, tile, cluster)))
             .Where(config => config.SharedBytes <= device.SharedBytesPerBlock)
             .Select(config => Estimate(config, shape, device));
 
@@ -67,6 +72,10 @@ internal static class WarpgroupGemmTiles
         => shape.Output == ElementType.F32 ? !shape.HasResidual || shape.Residual == ElementType.F32
             : shape.Output == shape.Element && !shape.HasResidual;
 
+    /// <summary>Moments are taken within a tile.</summary>
+    private static bool HasWholeMoments(GemmShape shape, Tile tile)
+        => shape.Folding != GemmFolding.Prepares || tile.BlockN % GemmFoldingOperands.MomentColumns == 0;
+
     /// <summary>Whether the blocks of a cluster have something to share: with one row or column of tiles there is nothing.</summary>
     private static bool Shares(GemmShape shape, Tile tile, (int M, int N) cluster)
         => (cluster.M == 1 || shape.M > cluster.M / 2 * tile.BlockM) && (cluster.N == 1 || shape.N > tile.BlockN)
@@ -74,7 +83,7 @@ internal static class WarpgroupGemmTiles
 
     private static WarpgroupGemmConfig Config(GemmShape shape, Tile tile, (int M, int N) cluster) => new(
         shape.Element, shape.Output, tile.BlockM, tile.BlockN, tile.Stages, tile.Consumers, tile.PingPong, cluster.M, cluster.N,
-        shape.Epilogue);
+        shape.Epilogue, shape.Folding);
 
     private static WarpgroupGemmEstimate Estimate(WarpgroupGemmConfig config, GemmShape shape, DeviceLimits device)
     {
@@ -90,8 +99,10 @@ internal static class WarpgroupGemmTiles
         double latency = slices * CopyLatencyCycles / config.Stages;
         double mainloop = Math.Max(Math.Max(multiply, shared), Math.Max(copies, latency));
         double instructions = StoreInstructions + (shape.Epilogue == GemmEpilogue.BiasGelu ? GeluInstructions : 0)
-            + (shape.HasResidual ? ResidualInstructions : 0);
-        double moved = shape.Output.ByteCount() + (shape.HasResidual ? shape.Residual.ByteCount() : 0);
+            + (shape.HasResidual ? ResidualInstructions : 0) + (shape.Folding == GemmFolding.Applies ? NormInstructions : 0)
+            + (shape.Folding == GemmFolding.Prepares ? CopyInstructions : 0);
+        double moved = shape.Output.ByteCount() + (shape.HasResidual ? shape.Residual.ByteCount() : 0)
+            + (shape.Folding == GemmFolding.Prepares ? shape.Element.ByteCount() + ((double)GemmFoldingOperands.MomentByteCount / GemmFoldingOperands.MomentColumns) : 0);
         double epilogue = area * Math.Max(instructions / LanesPerCycle, moved / L2BytesPerCycle);
         double cycles = config.PingPong
             ? LaunchCycles + (waves * Math.Max(mainloop, epilogue / 2)) + epilogue
