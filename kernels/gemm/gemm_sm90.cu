@@ -14,7 +14,7 @@
 //             has ended.
 // Shared      [STAGES][BLOCK_M + BLOCK_N][64], rows of 128 bytes swizzled over 8 rows; then two mbarriers for each stage.
 // Way out     Lanes of four exchange sums until each has 16 bytes of a row, then store: whole sectors, no shared memory. Four lanes share the
-//             rows' moments too: those of A are read and put together while the first products are under way.
+//             rows' moments too: those of A are read and put together in front of a tile's products.
 // Roofline    2 M N K FLOP. A is asked for ceil(N / (CLUSTER_N * BLOCK_N)) times, W ceil(M / (CLUSTER_M * BLOCK_M)) times; DRAM sees
 //             each once when the bands hold. With M >= 2 BLOCK_M bound by tensor cores; with few rows by reading W. Reached: not yet
 //             measured on a GPU.
@@ -191,11 +191,10 @@ DEVICE void load_scales(const GemmSm90Args& args, RowScales& scales, TileOrigin 
     load_row_scales(scales, args.moments, rows, args.k / kMomentColumns, args.eps);
 }
 
-/// Sums of the warpgroup's rows of a tile, from `first_row` of it on; the products of two slices are under way at a time, behind the first
-/// of which the rows' scales come. With `passes`, another tile follows.
+/// Sums of the warpgroup's rows of a tile, from `first_row` of it on; the products of two slices are under way at a time. With `passes`,
+/// another tile follows.
 DEVICE void multiply(
-    const GemmSm90Args& args, Sums& sums, RowScales& scales, const Ring& ring, const Schedule& schedule, Place& place, TileOrigin tile,
-    u32 first_row, bool passes, u32 warpgroup) {
+    Sums& sums, const Ring& ring, const Schedule& schedule, Place& place, u32 first_row, bool passes, u32 warpgroup) {
     UNROLL for (u32 i = 0; i < kTilesM; i++) {
         UNROLL for (u32 j = 0; j < kBlockN / 2; j++) sums[i][j] = 0;
     }
@@ -213,10 +212,6 @@ DEVICE void multiply(
             }
         }
         wgmma_commit();
-        if constexpr (kFolding == Folding::kApplies) {
-            if (slice == min_of(1u, schedule.slices - 1))
-                load_scales(args, scales, tile, first_row);
-        }
         if (slice > 0) {
             wgmma_wait<1>();
             release(ring, schedule, last_stage);
@@ -320,14 +315,19 @@ DEVICE void consume(const GemmSm90Args& args, const Ring& ring, const Schedule& 
                 place.skip(schedule.slices);
                 continue;
             }
+        }
+        TileOrigin tile = schedule.origin(number);
+        // While the first slices come, or the other warpgroup multiplies; a tile that is not its block's first waits for it where
+        // warpgroups share tiles.
+        RowScales scales = {};
+        if constexpr (kFolding == Folding::kApplies)
+            load_scales(args, scales, tile, first_row);
+        if constexpr (kPingPong) {
             if (number != schedule.first())
                 take_turn(warpgroup);
         }
         Sums sums;
-        RowScales scales = {};
-        TileOrigin tile = schedule.origin(number);
-        bool passes = number + schedule.step() < schedule.count();
-        multiply(args, sums, scales, ring, schedule, place, tile, first_row, passes, warpgroup);
+        multiply(sums, ring, schedule, place, first_row, number + schedule.step() < schedule.count(), warpgroup);
         finish_tile(args, sums, scales, tile, first_row);
     }
 }
