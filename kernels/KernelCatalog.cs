@@ -37,6 +37,7 @@ internal static class KernelCatalog
         [
             .. Embeddings(model, element, batch, height, width, device),
             .. Blocks(model, element, batch, model.TokensOf(height, width), device),
+            .. FoldedProducts(model, element, batch * model.TokensOf(height, width), device),
             .. Heads(model, batch, model.TokensOf(height, width)),
             .. Conversions(element),
             new ResizeRowsConfig(), new ResizeColumnsConfig(Planes: false), new ResizeColumnsConfig(Planes: true),
@@ -85,6 +86,22 @@ internal static class KernelCatalog
 
         GemmConfig Gemm(int m, int n, int k, ElementType output, GemmEpilogue epilogue)
             => GemmKernel.SelectConfig(new GemmShape(m, n, k, element, output, epilogue), device);
+    }
+
+    /// <summary>What most blocks launch, and loading takes, where products do LayerNorms; the first and the last block have some as above.</summary>
+    private static IEnumerable<IKernelConfig> FoldedProducts(EncoderDimensions model, ElementType element, int rows, DeviceLimits device)
+    {
+        int d = model.HiddenSize;
+        if (!GemmFoldings.Allows(d, model.MlpSize, element, device))
+            yield break;
+        GemmShape applies = new(rows, 3 * d, d, element, element, GemmEpilogue.Bias) { Folding = GemmFolding.Applies };
+        GemmShape prepares = new(rows, d, d, element, ElementType.F32, GemmEpilogue.BiasResidual) { Folding = GemmFolding.Prepares };
+        yield return GemmKernel.SelectConfig(applies, device);
+        yield return GemmKernel.SelectConfig(applies with { N = model.MlpSize, Epilogue = GemmEpilogue.BiasGelu }, device);
+        yield return GemmKernel.SelectConfig(prepares, device);
+        yield return GemmKernel.SelectConfig(prepares with { K = model.MlpSize }, device);
+        foreach (ElementType stored in Enum.GetValues<ElementType>())
+            yield return FoldNormKernel.SelectConfig(new FoldNormShape(1, d, stored, element));
     }
 
     /// <summary>What follows the last block. Everything that leaves the device is float32.</summary>

@@ -13,8 +13,31 @@ internal enum GemmFolding
     /// bias.</summary>
     Applies,
 
-    /// <summary>Leaves a copy of C in the element type, and moments of its rows, for the product that applies.</summary>
+    /// <summary>Leaves a copy of C in the element type (<see cref="GemmFoldings.CopyFactor"/>), and moments of its rows, for the product that applies.</summary>
     Prepares,
+}
+
+/// <summary>Facts about folding.</summary>
+internal static class GemmFoldings
+{
+    /// <summary>What the residual stream is multiplied by in its copy: float16 then ends at a million.</summary>
+    public static float CopyFactor(ElementType element) => element == ElementType.F16 ? 1f / 16 : 1;
+
+    /// <summary>Whether LayerNorms are folded into an encoder's products on a device: in half precision on compute capability 9.0, for widths that
+    /// moments divide. The model and the device decide, never the number of rows: a picture's bits must not depend on its batch.</summary>
+    /// <param name="hiddenSize">Columns of the residual stream.</param>
+    /// <param name="mlpSize">Columns of the MLP's hidden layer.</param>
+    /// <param name="element">What is multiplied.</param>
+    /// <param name="device">Whose products they are.</param>
+    public static bool Allows(int hiddenSize, int mlpSize, ElementType element, DeviceLimits device)
+    {
+        if (element == ElementType.F32 || hiddenSize % GemmFoldingOperands.MomentColumns != 0)
+            return false;
+        GemmShape applies = new(1, 3 * hiddenSize, hiddenSize, element, element, GemmEpilogue.Bias) { Folding = GemmFolding.Applies };
+        GemmShape prepares = new(1, hiddenSize, hiddenSize, element, ElementType.F32, GemmEpilogue.BiasResidual) { Folding = GemmFolding.Prepares };
+        GemmShape[] products = [applies, applies with { N = mlpSize }, prepares, prepares with { K = mlpSize }];
+        return products.All(shape => WarpgroupGemmTiles.Allows(shape, device));
+    }
 }
 
 /// <summary>What a product with <see cref="GemmFolding"/> reads or writes beside its matrices.</summary>

@@ -28,6 +28,10 @@ internal static class WarpgroupGemmTiles
     // From the launch to the first product, and from the last store to the end.
     private const double LaunchCycles = 1500;
 
+    // Rows' scales from moments, in front of a tile's products: two reads of the second-level cache, one behind the other. Hidden behind the
+    // first slices of a block's first tile, and by the other warpgroup's products where tiles go in turn.
+    private const double ScaleCycles = 800;
+
     // Instructions of the way out for each sum, by what is computed: conversion, exchange and store; the error function; a residual; the
     // multiply-add of a norm; a copy and moments.
     private const double StoreInstructions = 4, GeluInstructions = 14, ResidualInstructions = 3, NormInstructions = 1, CopyInstructions = 5;
@@ -106,7 +110,7 @@ internal static class WarpgroupGemmTiles
         double epilogue = area * Math.Max(instructions / LanesPerCycle, moved / L2BytesPerCycle);
         double cycles = config.PingPong
             ? LaunchCycles + (waves * Math.Max(mainloop, epilogue / 2)) + epilogue
-            : LaunchCycles + (waves * (mainloop + epilogue));
+            : LaunchCycles + (waves * (mainloop + epilogue)) + (shape.Folding == GemmFolding.Applies ? (waves - 1) * ScaleCycles : 0);
         return new WarpgroupGemmEstimate(config, tiles, waves, mainloop, epilogue, cycles);
     }
 

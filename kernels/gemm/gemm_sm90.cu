@@ -188,7 +188,7 @@ DEVICE u32 row_of(TileOrigin tile, u32 first_row, u32 i) {
 DEVICE void load_scales(const GemmSm90Args& args, RowScales& scales, TileOrigin tile, u32 first_row) {
     u32 rows[kRowsOfLane];
     UNROLL for (u32 i = 0; i < kRowsOfLane; i++) rows[i] = min_of(row_of(tile, first_row, i), args.m - 1);
-    load_row_scales(scales, args.moments, rows, args.k / kMomentColumns, args.eps);
+    load_row_scales<Element>(scales, args.moments, rows, args.k / kMomentColumns, args.eps);
 }
 
 /// Sums of the warpgroup's rows of a tile, from `first_row` of it on; the products of two slices are under way at a time. With `passes`,
@@ -225,10 +225,12 @@ DEVICE void multiply(
     release(ring, schedule, last_stage);
 }
 
-/// Four results in the next product's type.
+/// Four results as the next product takes them.
 DEVICE void store_copy(Element* to, Words4 words) {
-    store8(to, pack2<Element>(as_float(words.x), as_float(words.y))
-                   | static_cast<u64>(pack2<Element>(as_float(words.z), as_float(words.w))) << 32);
+    constexpr float kFactor = kCopyFactor<Element>;
+    u32 low = pack2<Element>(as_float(words.x) * kFactor, as_float(words.y) * kFactor);
+    u32 high = pack2<Element>(as_float(words.z) * kFactor, as_float(words.w) * kFactor);
+    store8(to, low | static_cast<u64>(high) << 32);
 }
 
 /// Four results of two columns / 8 in the place of their sums.

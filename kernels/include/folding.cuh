@@ -17,12 +17,17 @@ enum class Folding { kNone, kApplies, kPrepares };
 /// Columns of a row that moments are taken of: the same whatever the tile, so that every tile gives the same bits.
 constexpr u32 kMomentColumns = 64;
 
+/// What the stream is multiplied by in its copy: float16 then ends at a million rather than at 65504, which massive activations approach; a
+/// power of two costs no digits.
+template <typename T>
+constexpr float kCopyFactor = kSame<T, f16> ? 1.0f / 16 : 1.0f;
+
 /// Of kMomentColumns neighbouring numbers: their mean, and the sum of squares of their distances from it.
 struct alignas(8) Moments {
     float mean, squares;
 };
 
-/// A row as LayerNorm sees it: (x - mean) * scale.
+/// A row as LayerNorm sees it: (x - mean) * scale, with x as the copy has it.
 struct RowScale {
     float mean, scale;
 };
@@ -40,9 +45,9 @@ DEVICE Moments moments_of(const float (&values)[kMomentColumns / 4]) {
     return {mean, lanes_sum<4>(squares)};
 }
 
-/// The scales of kRows rows, of which each has `groups` moments, and which four neighbouring lanes share; all four get them. Groups have as
+/// The scales of kRows rows of a copy in T, of which each has `groups` moments, and which four neighbouring lanes share; all four get them. Groups have as
 /// many columns each: the row's squares are those within the groups, and kMomentColumns times those of the groups' means.
-template <u32 kRows>
+template <typename T, u32 kRows>
 DEVICE void load_row_scales(RowScale (&scales)[kRows], const Moments* moments, const u32 (&rows)[kRows], u32 groups, float eps) {
     float sums[kRows] = {}, within[kRows] = {}, between[kRows] = {};
     for (u32 first = 0; first < groups; first += 4) {
@@ -69,7 +74,8 @@ DEVICE void load_row_scales(RowScale (&scales)[kRows], const Moments* moments, c
     }
     UNROLL for (u32 i = 0; i < kRows; i++) {
         float squares = fused_multiply_add(static_cast<float>(kMomentColumns), lanes_sum<4>(between[i]), lanes_sum<4>(within[i]));
-        scales[i].scale = reciprocal_sqrt(divide(squares, static_cast<float>(groups * kMomentColumns)) + eps);
+        scales[i].scale = reciprocal_sqrt(divide(squares, static_cast<float>(groups * kMomentColumns)) + eps) / kCopyFactor<T>;
+        scales[i].mean *= kCopyFactor<T>;
     }
 }
 

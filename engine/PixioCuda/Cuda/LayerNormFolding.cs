@@ -24,16 +24,8 @@ internal sealed class LayerNormFolding
     /// <summary>The folding of a model on a device; null where every norm has its kernel: in float32, with cuBLASLt's products, on all but compute
     /// capability 9.0, and for widths that moments of 64 columns do not divide.</summary>
     public static LayerNormFolding? Of(PixioConfig config, Precision precision, GemmProvider gemm, DeviceLimits device)
-    {
-        int d = config.HiddenSize;
-        ElementType element = precision.Element();
-        if (gemm != GemmProvider.Native || element == ElementType.F32 || d % GemmFoldingOperands.MomentColumns != 0 || config.HiddenLayers < 2)
-            return null;
-        GemmShape applies = new(1, 3 * d, d, element, element, GemmEpilogue.Bias) { Folding = GemmFolding.Applies };
-        GemmShape prepares = new(1, d, d, element, ElementType.F32, GemmEpilogue.BiasResidual) { Folding = GemmFolding.Prepares };
-        GemmShape[] products = [applies, applies with { N = config.MlpSize }, prepares, prepares with { K = config.MlpSize }];
-        return products.All(shape => WarpgroupGemmTiles.Allows(shape, device)) ? new LayerNormFolding(config.HiddenLayers) : null;
-    }
+        => gemm == GemmProvider.Native && GemmFoldings.Allows(config.HiddenSize, config.MlpSize, precision.Element(), device)
+            ? new LayerNormFolding(config.HiddenLayers) : null;
 
     /// <summary>The weights that take a LayerNorm in, in any order. The first block's norm1 has
     /// no product in front of it, and the last block's norm2 may be of class tokens alone, for which the stream has rows of their own.</summary>

@@ -34,7 +34,7 @@ public sealed class GemmFoldingKernelTests
     }
 
     [Theory]
-    [InlineData("BF16", "BiasGelu", 1)]
+    [InlineData("BF16", "BiasGelu", 3)]
     [InlineData("F16", "Bias", 5)]
     public void Every_configuration_that_applies_gives_the_same_bits(string element, string epilogue, int everyNth)
     {
@@ -59,7 +59,8 @@ public sealed class GemmFoldingKernelTests
     [InlineData(1, 64, 64, "BF16", 1)]
     [InlineData(7, 128, 80, "F16", 1)]
     [InlineData(65, 192, 96, "BF16", 1000)]
-    [InlineData(63, 320, 136, "F16", 200)]
+    // Beyond what float16 holds.
+    [InlineData(63, 320, 136, "F16", 50_000)]
     [InlineData(265, 64, 64, "BF16", 1)]
     public void A_product_that_prepares_leaves_its_copy_and_moments(int m, int n, int k, string element, double massive)
     {
@@ -77,7 +78,8 @@ public sealed class GemmFoldingKernelTests
 
         Assert.Equal(RunStream(device, shape, plain, massive, 1).C, c);
         float[] values = Numbers.FromBytes(c, ElementType.F32);
-        Assert.Equal(Numbers.ToBytes(values, shape.Element), copy);
+        float factor = GemmFoldings.CopyFactor(shape.Element);
+        Assert.Equal(Numbers.ToBytes([.. values.Select(value => value * factor)], shape.Element), copy);
         float[][] groups = [.. values.Chunk(GemmFoldingOperands.MomentColumns)];
         Floats[] actual = MemoryMarshal.Cast<byte, Floats>(moments).ToArray();
         Assert.Equal(groups.Length, actual.Length);
@@ -94,7 +96,7 @@ public sealed class GemmFoldingKernelTests
     }
 
     [Theory]
-    [InlineData("BF16", 1)]
+    [InlineData("BF16", 3)]
     [InlineData("F16", 5)]
     public void Every_configuration_that_prepares_leaves_the_same_bits(string element, int everyNth)
     {

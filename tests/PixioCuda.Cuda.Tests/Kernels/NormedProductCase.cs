@@ -25,7 +25,7 @@ internal sealed class NormedProductCase
         float[] stream = Numbers.Normal("stream", shape.M * shape.K, 1.5, 0.25);
         for (int row = 0; row < shape.M; row++)
             stream[(row * shape.K) + (shape.K / 3)] *= (float)massive;
-        _copy = Numbers.Rounded(stream, shape.Element);
+        _copy = Numbers.Rounded([.. stream.Select(value => value * Factor)], shape.Element);
         // 2 / sqrt(K): sums around 2, where GELU bends.
         _w = Numbers.Rounded(Numbers.Normal("w", shape.N * shape.K, 2 / Math.Sqrt(shape.K)), shape.Element);
         _rowSums = [.. Enumerable.Range(0, shape.N).Select(row => (float)_w.Skip(row * shape.K).Take(shape.K).Sum(value => (double)value))];
@@ -35,6 +35,8 @@ internal sealed class NormedProductCase
     }
 
     public GemmShape Shape { get; }
+
+    private float Factor => GemmFoldings.CopyFactor(Shape.Element);
 
     /// <summary>What a launch leaves in C under a seed.</summary>
     public byte[] Run(GpuDevice device, GemmKernel kernel, ulong seed)
@@ -107,7 +109,7 @@ internal sealed class NormedProductCase
         float book = 0;
         for (int k = 0; k < Shape.K; k++)
         {
-            float a = _copy[(row * Shape.K) + k], w = _w[(column * Shape.K) + k];
+            float a = _copy[(row * Shape.K) + k] / Factor, w = _w[(column * Shape.K) + k];
             sum += (double)a * w;
             magnitude += Math.Abs((double)a * w);
             book += a * w;
