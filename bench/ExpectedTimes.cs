@@ -65,12 +65,19 @@ internal static class ExpectedTimes
         PatchEmbedShape patches = new(batch, 3, 256, 256, 16, 16, model.ClassTokens, d, PixelType.F32, Half, Single);
         yield return Moved("patch_embed", 1, "mma.sync", PatchEmbedKernel.SelectConfig(patches, Device).Work(patches), 0.62);
         LayerNormShape norm = new(batch, tokens, 0, tokens, d, Single, Half), last = norm with { Output = Single };
-        yield return Moved("layer_norm", 2 * layers, "", LayerNormKernel.SelectConfig(norm).Work(norm), 1);
-        yield return Product("qkv", layers, new GemmShape(rows, 3 * d, d, Half, Half, GemmEpilogue.Bias), fast);
+        // The first block's norm1 and the last one's norm2; all others are folded into the products around them.
+        yield return Moved("layer_norm", 2, "", LayerNormKernel.SelectConfig(norm).Work(norm), 1);
+        GemmShape qkv = new(rows, 3 * d, d, Half, Half, GemmEpilogue.Bias), fc1 = new(rows, model.MlpSize, d, Half, Half, GemmEpilogue.BiasGelu);
+        GemmShape proj = new(rows, d, d, Half, Single, GemmEpilogue.BiasResidual), fc2 = proj with { K = model.MlpSize };
+        yield return Product("qkv, first block", 1, qkv, fast);
+        yield return Product("qkv", layers - 1, qkv with { Folding = GemmFolding.Applies }, fast);
         yield return Attention(layers, new AttentionShape(batch, tokens, tokens, model.HeadCount, model.HeadSize, Half));
-        yield return Product("proj", layers, new GemmShape(rows, d, d, Half, Single, GemmEpilogue.BiasResidual), fast);
-        yield return Product("fc1", layers, new GemmShape(rows, model.MlpSize, d, Half, Half, GemmEpilogue.BiasGelu), fast);
-        yield return Product("fc2", layers, new GemmShape(rows, d, model.MlpSize, Half, Single, GemmEpilogue.BiasResidual), fast);
+        yield return Product("proj", layers - 1, proj with { Folding = GemmFolding.Prepares }, fast);
+        yield return Product("fc1", layers - 1, fc1 with { Folding = GemmFolding.Applies }, fast);
+        yield return Product("fc2", layers - 1, fc2 with { Folding = GemmFolding.Prepares }, fast);
+        yield return Product("proj, last block", 1, proj, fast);
+        yield return Product("fc1, last block", 1, fc1, fast);
+        yield return Product("fc2, last block", 1, fc2, fast);
         yield return Moved("layer_norm, last", 1, "", LayerNormKernel.SelectConfig(last).Work(last), 1);
     }
 

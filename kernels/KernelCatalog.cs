@@ -37,6 +37,7 @@ internal static class KernelCatalog
         [
             .. Embeddings(model, element, batch, height, width, device),
             .. Blocks(model, element, batch, model.TokensOf(height, width), device),
+            .. FoldedProducts(model, element, batch, model.TokensOf(height, width), device),
             .. Heads(model, batch, model.TokensOf(height, width)),
             .. Conversions(element),
             new ResizeRowsConfig(), new ResizeColumnsConfig(Planes: false), new ResizeColumnsConfig(Planes: true),
@@ -93,6 +94,28 @@ internal static class KernelCatalog
 
     /// <summary>A single picture's products also as they are where bits may depend on the batch.</summary>
     private static bool[] Modes(int batch) => batch == 1 ? [false, true] : [false];
+
+    /// <summary>What most blocks launch, and loading takes, where products do LayerNorms; the first and the last block have some as above.</summary>
+    private static IEnumerable<IKernelConfig> FoldedProducts(
+        EncoderDimensions model, ElementType element, int batch, int tokens, DeviceLimits device)
+    {
+        int d = model.HiddenSize;
+        if (!GemmFoldings.Allows(d, model.MlpSize, element, device))
+            yield break;
+        int rows = batch * tokens;
+        GemmShape applies = new(rows, 3 * d, d, element, element, GemmEpilogue.Bias) { Folding = GemmFolding.Applies };
+        GemmShape prepares = new(rows, d, d, element, ElementType.F32, GemmEpilogue.BiasResidual) { Folding = GemmFolding.Prepares };
+        foreach (bool fast in Modes(batch))
+        {
+            yield return GemmKernel.SelectConfig(applies, device, fast);
+            yield return GemmKernel.SelectConfig(applies with { N = model.MlpSize, Epilogue = GemmEpilogue.BiasGelu }, device, fast);
+            yield return GemmKernel.SelectConfig(prepares, device, fast);
+            yield return GemmKernel.SelectConfig(prepares with { K = model.MlpSize }, device, fast);
+        }
+
+        foreach (ElementType stored in Enum.GetValues<ElementType>())
+            yield return FoldNormKernel.SelectConfig(new FoldNormShape(1, d, stored, element));
+    }
 
     /// <summary>What follows the last block. Everything that leaves the device is float32.</summary>
     private static IEnumerable<IKernelConfig> Heads(EncoderDimensions model, int batch, int tokens)

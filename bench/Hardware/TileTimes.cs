@@ -49,10 +49,13 @@ internal static class TileTimes
         {
             const ElementType Half = ElementType.BF16, Stream = ElementType.F32;
             int rows = batch * tokens;
-            same &= Measure(device, stream, fast, batch, "qkv", new(rows, 3 * width, width, Half, Half, GemmEpilogue.Bias));
-            same &= Measure(device, stream, fast, batch, "proj", new(rows, width, width, Half, Stream, GemmEpilogue.BiasResidual));
-            same &= Measure(device, stream, fast, batch, "fc1", new(rows, hidden, width, Half, Half, GemmEpilogue.BiasGelu));
-            same &= Measure(device, stream, fast, batch, "fc2", new(rows, width, hidden, Half, Stream, GemmEpilogue.BiasResidual));
+            // As most blocks have them.
+            bool isFolded = GemmFoldings.Allows(width, hidden, Half, DeviceLimits.Of(info));
+            GemmFolding applies = isFolded ? GemmFolding.Applies : GemmFolding.None, prepares = isFolded ? GemmFolding.Prepares : GemmFolding.None;
+            same &= Measure(device, stream, fast, batch, "qkv", new(rows, 3 * width, width, Half, Half, GemmEpilogue.Bias) { Folding = applies });
+            same &= Measure(device, stream, fast, batch, "proj", new(rows, width, width, Half, Stream, GemmEpilogue.BiasResidual) { Folding = prepares });
+            same &= Measure(device, stream, fast, batch, "fc1", new(rows, hidden, width, Half, Half, GemmEpilogue.BiasGelu) { Folding = applies });
+            same &= Measure(device, stream, fast, batch, "fc2", new(rows, width, hidden, Half, Stream, GemmEpilogue.BiasResidual) { Folding = prepares });
         }
 
         return same ? 0 : 1;
@@ -66,6 +69,16 @@ internal static class TileTimes
         using DeviceMemory<byte> c = device.Allocate<byte>((long)shape.M * shape.N * shape.Output.ByteCount());
         device.Upload(bias, (ReadOnlySpan<float>)new float[shape.N]);
         device.Upload(residual, (ReadOnlySpan<float>)new float[residual.Count]);
+        bool leaves = shape.Folding == GemmFolding.Prepares;
+        using DeviceMemory<float> moments = device.Allocate<float>(
+            Math.Max(1, GemmFoldingOperands.MomentBytes(shape.M, leaves ? shape.N : shape.K) / sizeof(float)));
+        using DeviceMemory<ushort> copy = device.Allocate<ushort>(leaves ? (long)shape.M * shape.N : 1);
+        // Rows of mean 0 and variance 1, and no sums of W's rows to take away.
+        float[] standard = new float[moments.Count];
+        for (int i = 1; i < standard.Length; i += 2)
+            standard[i] = GemmFoldingOperands.MomentColumns;
+        device.Upload(moments, (ReadOnlySpan<float>)standard);
+        GemmFoldingOperands folding = new(moments.Pointer.As<byte>(), bias.Pointer, copy.Pointer.As<byte>(), 1e-6f);
         var limits = DeviceLimits.Of(device.Info);
         // Those whose bits are the same come first: the others are held against them.
         (int same, int others) = (BenchSize.IsSmoke, fast) switch
@@ -102,7 +115,7 @@ internal static class TileTimes
 
             void Launch()
                 => kernel.Launch(stream, a.Pointer.As<byte>(), w.Pointer.As<byte>(), bias.Pointer,
-                    shape.HasResidual ? residual.Pointer.As<byte>() : default, c.Pointer);
+                    shape.HasResidual ? residual.Pointer.As<byte>() : default, c.Pointer, folding);
         }
 
         foreach ((GemmEstimate estimate, double seconds, bool isSame) in measured.OrderBy(pair => pair.Seconds))

@@ -12,8 +12,10 @@ namespace PixioCuda.Kernels;
 /// <param name="ClusterN">Blocks along the weights, which share the copies of A.</param>
 /// <param name="Splits">Blocks along K, whose sums are added.</param>
 /// <param name="Epilogue">What follows the product.</param>
+/// <param name="Folding">What it does for a LayerNorm that has no kernel of its own.</param>
 internal sealed record FewRowsGemmConfig(
-    ElementType Element, ElementType Output, int BlockM, int BlockN, int Stages, int ClusterM, int ClusterN, int Splits, GemmEpilogue Epilogue)
+    ElementType Element, ElementType Output, int BlockM, int BlockN, int Stages, int ClusterM, int ClusterN, int Splits, GemmEpilogue Epilogue,
+    GemmFolding Folding = GemmFolding.None)
     : GemmConfig(BlockM, BlockN, WarpgroupGemmConfig.SliceK, Stages, 1, Epilogue, 16, ColumnsOfLane, false)
 {
     /// <summary>Columns of C that a lane finishes at a time.</summary>
@@ -35,12 +37,16 @@ internal sealed record FewRowsGemmConfig(
 
     public override KernelSource Source => KernelText.Source<GemmFewSm90Args>(
         "gemm_few_sm90", new("ELEMENT", Element.DeviceName()), new("OUTPUT", Output.DeviceName()), new("EPILOGUE", $"k{Epilogue}"),
+        new("FOLDING", $"k{Folding}"),
         new("BLOCK_M", $"{BlockM}"), new("BLOCK_N", $"{BlockN}"), new("STAGES", $"{Stages}"), new("CLUSTER_M", $"{ClusterM}"),
         new("CLUSTER_N", $"{ClusterN}"), new("SPLITS", $"{Splits}"));
 
-    public override int Threads => (BlockN / RowsOfWarpgroup * ThreadsOfWarpgroup) + WarpSize;
+    public override int Threads => ((BlockN / RowsOfWarpgroup) + 1) * ThreadsOfWarpgroup;
 
-    public override int SharedBytes => base.SharedBytes + (2 * Stages * MBarrierBytes);
+    public override int SharedBytes => base.SharedBytes + (2 * Stages * MBarrierBytes) + ScaleBytes;
+
+    /// <summary>Mean and scale of the tile's tokens, where folding applies.</summary>
+    public int ScaleBytes => Folding == GemmFolding.Applies ? BlockM * GemmFoldingOperands.MomentByteCount : 0;
 
     /// <summary>The sums that take the stages' place, with four columns of padding.</summary>
     public int SumBytes => BlockM * (BlockN + 4) * sizeof(float);
@@ -72,15 +78,22 @@ internal sealed record FewRowsGemmConfig(
     /// <summary>Clusters of a product.</summary>
     public long Clusters(GemmShape shape) => CeilDiv(shape.M, ClusterM * BlockM) * CeilDiv(shape.N, ClusterN * BlockN);
 
-    /// <summary>What a launch moves: A once for each column of clusters' tiles, W once for each row of them, the residual and C once.</summary>
+    /// <summary>What a launch moves: A once for each column of clusters' tiles, W once for each row of them, the residual and C once. Where
+    /// folding applies, each column of tiles asks twice for A's moments, and the sums of W's rows go with the bias; where it prepares, the copy
+    /// and moments of C go out once.</summary>
     public override KernelWork Work(GemmShape shape)
     {
         long rows = CeilDiv(shape.M, ClusterM * BlockM), columns = CeilDiv(shape.N, ClusterN * BlockN), size = shape.Element.ByteCount();
         long a = (long)shape.M * shape.K * size, w = (long)shape.N * shape.K * size, elements = (long)shape.M * shape.N;
         long bias = shape.HasBias ? (long)shape.N * sizeof(float) : 0;
         long residual = shape.HasResidual ? elements * shape.Residual.ByteCount() : 0, c = elements * shape.Output.ByteCount();
+        bool applies = shape.Folding == GemmFolding.Applies, prepares = shape.Folding == GemmFolding.Prepares;
+        bias *= applies ? 2 : 1;
+        long read = applies ? GemmFoldingOperands.MomentBytes(shape.M, shape.K) : 0;
+        long left = prepares ? (elements * size) + GemmFoldingOperands.MomentBytes(shape.M, shape.N) : 0;
         return new KernelWork(
-            (a * columns) + (w * rows) + (bias * Tiles(shape).Rows * Splits * WarpsM) + residual, c, shape.Flops, a + w + bias + residual + c);
+            (a * columns) + (w * rows) + (bias * Tiles(shape).Rows * Splits * WarpsM) + residual + (2 * read * Tiles(shape).Columns), c + left,
+            shape.Flops, a + w + bias + residual + read + c + left);
     }
 
     private static (int Rows, int Last) Parts(int tileRows, int blocks)

@@ -63,8 +63,8 @@ internal static class FewRowsGemmTiles
 
     private static FewRowsGemmConfig? Config(GemmShape shape, int tokens, int weights, (int M, int N, int Splits) cluster, DeviceLimits device)
     {
-        FewRowsGemmConfig one = new(shape.Element, shape.Output, tokens, weights, 1, cluster.M, cluster.N, cluster.Splits, shape.Epilogue);
-        int stages = Math.Min(MostStages, device.SharedBytesPerBlock / one.SharedBytes);
+        FewRowsGemmConfig one = new(shape.Element, shape.Output, tokens, weights, 1, cluster.M, cluster.N, cluster.Splits, shape.Epilogue, shape.Folding);
+        int stages = Math.Min(MostStages, (device.SharedBytesPerBlock - one.ScaleBytes) / (one.SharedBytes - one.ScaleBytes));
         FewRowsGemmConfig config = one with { Stages = stages };
         return stages < FewestStages || config.SumBytes > stages * (tokens + weights) * WarpgroupGemmConfig.SliceK * shape.Element.ByteCount()
             ? null : config;

@@ -17,4 +17,8 @@ internal struct GemmFewSm90Args
     public uint M;
     public uint N;
     public uint K;
+    public float Eps;
+    public DevicePointer<byte> Moments;
+    public DevicePointer<float> RowSums;
+    public DevicePointer<byte> Copy;
 }

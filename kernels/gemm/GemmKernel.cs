@@ -66,6 +66,8 @@ internal sealed class GemmKernel
         shape.Validate();
         if (WarpgroupGemmTiles.Allows(shape, device))
             return Estimates(shape, device, fast).MinBy(estimate => estimate.Cycles)!.Config;
+        if (shape.Folding != GemmFolding.None)
+            throw new NotSupportedException($"LayerNorm is folded into products of compute capability 9.0 alone, and {shape} is none.");
         (GemmConfig Config, double Cycles)[] candidates = [.. GemmTiles.Candidates(shape, device)];
         if (candidates.Length == 0)
             throw new NotSupportedException($"No tile of {shape} fits into {device.SharedBytesPerBlock} bytes of shared memory.");
@@ -86,10 +88,11 @@ internal sealed class GemmKernel
     /// <param name="bias">[N]; null where the epilogue has none.</param>
     /// <param name="residual">[M, N] of the residual's type, null where the epilogue has none. May be <paramref name="c"/>.</param>
     /// <param name="c">[M, N] of the output's type.</param>
+    /// <param name="folding">What the shape's folding reads or writes.</param>
     /// <exception cref="ArgumentException">A matrix is missing, or not aligned as the configuration counts on.</exception>
     public void Launch(
         GpuStream stream, DevicePointer<byte> a, DevicePointer<byte> w, DevicePointer<float> bias, DevicePointer<byte> residual,
-        DevicePointer<byte> c)
+        DevicePointer<byte> c, GemmFoldingOperands folding = default)
     {
         Require("A", a, Config.CopyBytes);
         Require("W", w, Config.CopyBytes);
@@ -98,6 +101,12 @@ internal sealed class GemmKernel
             Require("the bias", bias.As<byte>(), Math.Min(16, Config.Vector * sizeof(float)));
         if (_shape.HasResidual)
             Require("the residual", residual, Config.Vector * _shape.Residual.ByteCount());
+        if (_shape.Folding != GemmFolding.None)
+            Require("the moments", folding.Moments, GemmFoldingOperands.MomentByteCount);
+        if (_shape.Folding == GemmFolding.Applies)
+            Require("the sums of W's rows", folding.RowSums.As<byte>(), 2 * sizeof(float));
+        if (_shape.Folding == GemmFolding.Prepares)
+            Require("the copy of C", folding.Copy, 4 * _shape.Element.ByteCount());
         if (Config is WarpgroupGemmConfig warpgroups)
         {
             _device.Launch(stream, _kernel, _launch, new GemmSm90Args
@@ -111,6 +120,10 @@ internal sealed class GemmKernel
                 N = (uint)_shape.N,
                 K = (uint)_shape.K,
                 Band = _band,
+                Moments = folding.Moments,
+                RowSums = folding.RowSums,
+                Copy = folding.Copy,
+                Eps = folding.Eps,
             });
             return;
         }
@@ -129,6 +142,10 @@ internal sealed class GemmKernel
                 M = (uint)_shape.M,
                 N = (uint)_shape.N,
                 K = (uint)_shape.K,
+                Eps = folding.Eps,
+                Moments = folding.Moments,
+                RowSums = folding.RowSums,
+                Copy = folding.Copy,
             });
             return;
         }

@@ -66,6 +66,9 @@ internal readonly record struct GemmShape(
     /// <summary>The rows of C; dense when left out.</summary>
     public GemmRows? CRows { get; init; }
 
+    /// <summary>What it does for a LayerNorm that has no kernel of its own; only by gemm_sm90.cu.</summary>
+    public GemmFolding Folding { get; init; }
+
     /// <summary>Whether the epilogue adds a bias.</summary>
     public bool HasBias => Epilogue != GemmEpilogue.None;
 
@@ -120,6 +123,14 @@ internal readonly record struct GemmShape(
         bool isFloat = Element == ElementType.F32;
         if (isFloat && (Output != ElementType.F32 || (HasResidual && Residual != ElementType.F32)))
             throw new NotSupportedException("A float32 matrix product has float32 results and residuals.");
+        bool isWhole = Folding switch
+        {
+            GemmFolding.Applies => HasBias && !HasResidual && K % GemmFoldingOperands.MomentColumns == 0,
+            GemmFolding.Prepares => HasResidual && N % GemmFoldingOperands.MomentColumns == 0,
+            _ => true,
+        };
+        if (!isWhole)
+            throw new NotSupportedException($"LayerNorm cannot be folded into {this}: see {nameof(GemmFolding)}.");
         // Offsets of the rows of a tile (256 at most) are 32-bit numbers of bytes.
         long span = A.Span(Math.Min(M, 256));
         if (span * Element.ByteCount() > uint.MaxValue || (long)K * Element.ByteCount() * 256 > uint.MaxValue)
@@ -131,6 +142,8 @@ internal readonly record struct GemmShape(
         string text = string.Create(CultureInfo.InvariantCulture, $"{M} x {N} x {K} ({Element} -> {Output}, {Epilogue}");
         if (HasResidual)
             text += $" of {Residual}";
+        if (Folding != GemmFolding.None)
+            text += $", folding {(Folding == GemmFolding.Applies ? "applies" : "prepares")}";
         return text + (HasGroups ? $", A by {A}, C by {C})" : ")");
     }
 }

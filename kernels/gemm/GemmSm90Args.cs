@@ -16,4 +16,8 @@ internal struct GemmSm90Args
     public uint N;
     public uint K;
     public uint Band;
+    public DevicePointer<byte> Moments;
+    public DevicePointer<float> RowSums;
+    public DevicePointer<byte> Copy;
+    public float Eps;
 }

@@ -24,15 +24,22 @@ internal static class Sm90Rates
     /// <summary>Cycles from the launch to the first product, and from the last store to the end.</summary>
     public const double Launch = 1500;
 
-    private const double StoreInstructions = 4, GeluInstructions = 14, ResidualInstructions = 3, Lanes = 128;
+    // Of each sum on its way out: conversion, exchange and store; the error function; a residual; the multiply-add of a norm; a copy and
+    // moments.
+    private const double StoreInstructions = 4, GeluInstructions = 14, ResidualInstructions = 3, NormInstructions = 1, CopyInstructions = 5;
 
-    /// <summary>Cycles in which some sums leave a multiprocessor: instructions for conversion, exchange and store, the error function, a
-    /// residual; or the bytes of it all.</summary>
+    // What a multiprocessor issues in a cycle.
+    private const double Lanes = 128;
+
+    /// <summary>Cycles in which some sums leave a multiprocessor: instructions, or bytes to and from the second-level cache.</summary>
     public static double WayOut(GemmShape shape, double sums)
     {
         double instructions = StoreInstructions + (shape.Epilogue == GemmEpilogue.BiasGelu ? GeluInstructions : 0)
-            + (shape.HasResidual ? ResidualInstructions : 0);
+            + (shape.HasResidual ? ResidualInstructions : 0) + (shape.Folding == GemmFolding.Applies ? NormInstructions : 0)
+            + (shape.Folding == GemmFolding.Prepares ? CopyInstructions : 0);
         double moved = shape.Output.ByteCount() + (shape.HasResidual ? shape.Residual.ByteCount() : 0);
+        if (shape.Folding == GemmFolding.Prepares)
+            moved += shape.Element.ByteCount() + ((double)GemmFoldingOperands.MomentByteCount / GemmFoldingOperands.MomentColumns);
         return sums * Math.Max(instructions / Lanes, moved / L2Bytes);
     }
 }

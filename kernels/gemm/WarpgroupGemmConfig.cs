@@ -13,9 +13,10 @@ namespace PixioCuda.Kernels;
 /// <param name="ClusterM">Blocks below each other, which share the copies of W.</param>
 /// <param name="ClusterN">Blocks beside each other, which share the copies of A.</param>
 /// <param name="Epilogue">What follows the product.</param>
+/// <param name="Folding">What it does for a LayerNorm that has no kernel of its own.</param>
 internal sealed record WarpgroupGemmConfig(
     ElementType Element, ElementType Output, int BlockM, int BlockN, int Stages, int Consumers, bool PingPong, int ClusterM,
-    int ClusterN, GemmEpilogue Epilogue)
+    int ClusterN, GemmEpilogue Epilogue, GemmFolding Folding = GemmFolding.None)
     : GemmConfig(BlockM, BlockN, SliceK, Stages, 1, Epilogue, 16, VectorOf(Output), false)
 {
     /// <summary>Columns of a slice: a row of them is the span of the 128-byte swizzle.</summary>
@@ -35,6 +36,7 @@ internal sealed record WarpgroupGemmConfig(
 
     public override KernelSource Source => KernelText.Source<GemmSm90Args>(
         "gemm_sm90", new("ELEMENT", Element.DeviceName()), new("OUTPUT", Output.DeviceName()), new("EPILOGUE", $"k{Epilogue}"),
+        new("FOLDING", $"k{Folding}"),
         new("BLOCK_M", $"{BlockM}"), new("BLOCK_N", $"{BlockN}"), new("STAGES", $"{Stages}"), new("CONSUMERS", $"{Consumers}"),
         new("PING_PONG", PingPong ? "true" : "false"), new("CLUSTER_M", $"{ClusterM}"), new("CLUSTER_N", $"{ClusterN}"));
 
@@ -87,7 +89,8 @@ internal sealed record WarpgroupGemmConfig(
     }
 
     /// <summary>What a launch moves: A once for each column of clusters' tiles, W once for each row of them, the residual
-    /// and C once.</summary>
+    /// and C once. Where folding applies, each column of tiles asks twice for A's moments, and the sums of W's rows go with the bias; where it
+    /// prepares, the copy and moments of C go out once.</summary>
     public override KernelWork Work(GemmShape shape)
     {
         (long rows, long columns) = ClusterTiles(shape);
@@ -95,8 +98,13 @@ internal sealed record WarpgroupGemmConfig(
         long a = (long)shape.M * shape.K * size, w = (long)shape.N * shape.K * size, elements = (long)shape.M * shape.N;
         long bias = shape.HasBias ? (long)shape.N * sizeof(float) : 0;
         long residual = shape.HasResidual ? elements * shape.Residual.ByteCount() : 0, c = elements * shape.Output.ByteCount();
+        bool applies = shape.Folding == GemmFolding.Applies, prepares = shape.Folding == GemmFolding.Prepares;
+        bias *= applies ? 2 : 1;
+        long read = applies ? GemmFoldingOperands.MomentBytes(shape.M, shape.K) : 0;
+        long left = prepares ? (elements * size) + GemmFoldingOperands.MomentBytes(shape.M, shape.N) : 0;
         return new KernelWork(
-            (a * columns) + (w * rows) + (bias * rows * ClusterM * WarpsM) + residual, c, shape.Flops, a + w + bias + residual + c);
+            (a * columns) + (w * rows) + (bias * rows * ClusterM * WarpsM) + residual + (2 * read * columns * ClusterN), c + left, shape.Flops,
+            a + w + bias + residual + read + c + left);
     }
 
     public override int Band(GemmShape shape, int smCount)

@@ -7,6 +7,10 @@ namespace PixioCuda.Kernels;
 /// alone.</summary>
 internal static class WarpgroupGemmTiles
 {
+    // Rows' scales from moments, in front of a tile's products: two reads of the second-level cache, one behind the other. Hidden behind the
+    // first slices of a block's first tile, and by the other warpgroup's products where tiles go in turn.
+    private const double ScaleCycles = 800;
+
     // The largest leave the second-level cache the least to give; the widest is for few rows, and five tiles of 64 hold a picture of 264.
     private static readonly (int M, int N)[] Clusters = [(1, 1), (2, 1), (1, 2), (2, 2), (4, 2), (2, 4), (5, 1)];
 
@@ -30,7 +34,8 @@ internal static class WarpgroupGemmTiles
 
     /// <summary>All configurations that a product can have on a device, with what each is expected to take: the wave table.</summary>
     public static IEnumerable<GemmEstimate> Candidates(GemmShape shape, DeviceLimits device)
-        => Tiles.SelectMany(tile => Clusters.Where(cluster => Shares(shape, tile, cluster)).Select(cluster => Config(shape, tile, cluster)))
+        => Tiles.Where(tile => HasWholeMoments(shape, tile))
+            .SelectMany(tile => Clusters.Where(cluster => Shares(shape, tile, cluster)).Select(cluster => Config(shape, tile, cluster)))
             .Where(config => config.SharedBytes <= device.SharedBytesPerBlock)
             .Select(config => Estimate(config, shape, device));
 
@@ -43,6 +48,10 @@ internal static class WarpgroupGemmTiles
         => shape.Output == ElementType.F32 ? !shape.HasResidual || shape.Residual == ElementType.F32
             : shape.Output == shape.Element && !shape.HasResidual;
 
+    /// <summary>Moments are taken within a tile.</summary>
+    private static bool HasWholeMoments(GemmShape shape, Tile tile)
+        => shape.Folding != GemmFolding.Prepares || tile.BlockN % GemmFoldingOperands.MomentColumns == 0;
+
     /// <summary>Whether the blocks of a cluster have something to share: with one row or column of tiles there is nothing.</summary>
     private static bool Shares(GemmShape shape, Tile tile, (int M, int N) cluster)
         => (cluster.M == 1 || shape.M > cluster.M / 2 * tile.BlockM) && (cluster.N == 1 || shape.N > tile.BlockN)
@@ -50,7 +59,7 @@ internal static class WarpgroupGemmTiles
 
     private static WarpgroupGemmConfig Config(GemmShape shape, Tile tile, (int M, int N) cluster) => new(
         shape.Element, shape.Output, tile.BlockM, tile.BlockN, tile.Stages, tile.Consumers, tile.PingPong, cluster.M, cluster.N,
-        shape.Epilogue);
+        shape.Epilogue, shape.Folding);
 
     private static GemmEstimate Estimate(WarpgroupGemmConfig config, GemmShape shape, DeviceLimits device)
     {
@@ -69,7 +78,7 @@ internal static class WarpgroupGemmTiles
         double epilogue = Sm90Rates.WayOut(shape, area);
         double cycles = config.PingPong
             ? Sm90Rates.Launch + (waves * Math.Max(mainloop, epilogue / 2)) + epilogue
-            : Sm90Rates.Launch + (waves * (mainloop + epilogue));
+            : Sm90Rates.Launch + (waves * (mainloop + epilogue)) + (shape.Folding == GemmFolding.Applies ? (waves - 1) * ScaleCycles : 0);
         return new GemmEstimate(config, tiles, waves, mainloop, epilogue, cycles);
     }
 

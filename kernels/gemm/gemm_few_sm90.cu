@@ -2,17 +2,21 @@
 //
 // Precision   As gemm_sm90.cu. K may be split among the blocks of a cluster: each part is summed in one accumulator, ascending, and the parts
 //             are added in their order. So bits depend on SPLITS, which the number of rows decides; they are the same in every run.
+// Folding     As gemm_sm90.cu.
 // Mapping     One tile of C to a block. Weights are wgmma's rows, 64 to a warpgroup, and tokens its columns: any multiple of 8 of them, where
-//             the other way round 264 tokens are five tiles of 64. One more warp copies. A cluster is CLUSTER_M blocks along the tokens x
+//             the other way round 264 tokens are five tiles of 64. One more warpgroup copies. A cluster is CLUSTER_M blocks along the tokens x
 //             CLUSTER_N along the weights x SPLITS along K.
 // Pipeline    As gemm_sm90.cu: STAGES slices of 64 columns, of which blocks that need the same rows fetch a part each for all of them.
 // Shared      [STAGES][BLOCK_M + BLOCK_N][64], rows of 128 bytes swizzled over 8 rows; then two mbarriers for each stage. After the products,
-//             in the stages: sums as float32, [BLOCK_M][BLOCK_N + 4], which the blocks of a cluster read from each other.
+//             in the stages: sums as float32, [BLOCK_M][BLOCK_N + 4], which the blocks of a cluster read from each other. Where folding
+//             applies, behind the mbarriers: mean and scale of the tokens, [BLOCK_M].
 // Way out     A lane has one weight of a token and shared memory turns that round: 4 columns of C a lane, whole rows of the tile a warp.
+//             16 lanes have the 64 columns of which moments are taken.
 // Roofline    2 M N K FLOP. A is asked for ceil(N / (CLUSTER_N * BLOCK_N)) times, W ceil(M / (CLUSTER_M * BLOCK_M)) times. Bound by what the
 //             second-level cache gives, and by what one multiprocessor can take. Reached: not yet measured on a GPU.
 #include "cluster.cuh"
 #include "epilogue.cuh"
+#include "folding.cuh"
 #include "memory.cuh"
 #include "sync.cuh"
 #include "tensor_copy.cuh"
@@ -22,12 +26,13 @@ using Element = ELEMENT;
 using Output = OUTPUT;
 
 constexpr Epilogue kEpilogue = Epilogue::EPILOGUE;
+constexpr Folding kFolding = Folding::FOLDING;
 constexpr u32 kBlockM = BLOCK_M, kBlockN = BLOCK_N, kBlockK = 64;
 constexpr u32 kStages = STAGES;
 constexpr u32 kClusterM = CLUSTER_M, kClusterN = CLUSTER_N, kSplits = SPLITS;
 constexpr u32 kSharers = kClusterM * kClusterN, kCluster = kSharers * kSplits;
 constexpr u32 kConsumers = kBlockN / 64, kConsumerThreads = kConsumers * kWarpgroupSize;
-constexpr u32 kThreads = kConsumerThreads + kWarpSize;
+constexpr u32 kThreads = kConsumerThreads + kWarpgroupSize;
 constexpr u32 kBlocksPerSm = 1;
 
 constexpr u32 kRowBytes = kBlockK * sizeof(Element);
@@ -40,6 +45,8 @@ constexpr u32 kReleases = kConsumers * kWarpgroupSize / kWarpSize * (kClusterM +
 
 static_assert(sizeof(Element) == 2 && (kSame<Output, Element> || kSame<Output, f32>));
 static_assert(kEpilogue != Epilogue::kBiasResidual || kSame<Output, f32>, "the residual stream is float32");
+static_assert(kFolding != Folding::kApplies || kEpilogue == Epilogue::kBias || kEpilogue == Epilogue::kBiasGelu, "a norm adds a bias");
+static_assert(kFolding != Folding::kPrepares || kEpilogue == Epilogue::kBiasResidual, "what is copied is the residual stream");
 static_assert(kRowBytes == 128, "the span of the swizzle");
 static_assert(kBlockN % 64 == 0 && kConsumers <= 3 && kBlockM % 8 == 0 && kBlockM <= (kConsumers == 3 ? 176 : 256), "sums of a lane");
 static_assert(kCluster <= 8);
@@ -52,6 +59,10 @@ struct GemmFewSm90Args {
     const float* residual;     // [m, n]; may be c
     Output* c;                 // [m, n]
     u32 m, n, k;
+    float eps;                 // of the LayerNorm that is folded
+    Moments* moments;          // of A, [m, k / 64], where folding applies; of C, [m, n / 64], where it prepares
+    const float* row_sums;     // [n]: of W, where folding applies
+    Element* copy;             // [m, n]: C for the next product, where folding prepares
 };
 
 using Sums = float[kBlockM / 2];
@@ -75,6 +86,7 @@ struct Ring {
     DEVICE_MEMBER SharedAddress w(u32 stage) const { return a(stage) + kBlockM * kRowBytes; }
     DEVICE_MEMBER SharedAddress full(u32 stage) const { return stages + kStages * kStageBytes + 8 * stage; }
     DEVICE_MEMBER SharedAddress empty(u32 stage) const { return full(kStages + stage); }
+    DEVICE_MEMBER SharedAddress scale(u32 token) const { return full(2 * kStages + token); }
 };
 
 /// The block's tile, its part of K, and its place in the cluster: ranks count along m first, then n, then K.
@@ -82,6 +94,7 @@ struct Work {
     u32 m, n, split;
     u32 row, column;             // of the tile's first element
     u32 first_slice, slices;
+    u32 first_token, end_token;  // of the tile, those that it finishes: its part where blocks share K
 
     DEVICE_MEMBER explicit Work(const GemmFewSm90Args& args) {
         u32 rank = kCluster == 1 ? 0 : cluster_rank(), rows = ceil_div(args.m, kClusterM * kBlockM), cluster = blockIdx.x / kCluster;
@@ -91,6 +104,9 @@ struct Work {
         u32 all = ceil_div(args.k, kBlockK), part = ceil_div(all, kSplits);
         first_slice = min_of(split * part, all);
         slices = min_of(part, all - first_slice);
+        constexpr u32 kTokens = ceil_div(kBlockM, kSplits);
+        first_token = split * kTokens;
+        end_token = min_of(min_of(first_token + kTokens, kBlockM), args.m - min_of(args.m, row));
     }
 
     /// The block of the cluster that has the same tile's sums along another part of K.
@@ -158,6 +174,17 @@ DEVICE void release(const Ring& ring, const Work& work, u32 stage) {
     }
 }
 
+/// What LayerNorm does to the block's tokens; four lanes put a token's moments together.
+DEVICE void leave_scales(const GemmFewSm90Args& args, const Ring& ring, const Work& work) {
+    for (u32 first = work.first_token; first < work.end_token; first += kConsumerThreads / 4) {
+        u32 token = first + threadIdx.x / 4, rows[1] = {work.row + min_of(token, work.end_token - 1)};
+        RowScale scales[1];
+        load_row_scales<Element>(scales, args.moments, rows, args.k / kMomentColumns, args.eps);
+        if (token < work.end_token && lane_index() % 4 == 0)
+            store_shared8(ring.scale(token), as_bits(scales[0].mean) | static_cast<u64>(as_bits(scales[0].scale)) << 32);
+    }
+}
+
 /// Sums of the warpgroup's 64 weights with all tokens of the tile; the products of two slices are under way at a time.
 DEVICE void multiply(Sums& sums, const Ring& ring, const Work& work, u32 warpgroup) {
     clear_sums(sums);
@@ -210,25 +237,51 @@ DEVICE void gather(const Work& work, SharedAddress from, float (&sums)[kVector])
     }
 }
 
-/// The block's tokens on their way out: all of the tile's, or its part of those of the blocks along K.
-DEVICE void finish_tile(const GemmFewSm90Args& args, const Work& work, SharedAddress from) {
-    constexpr u32 kLanes = kBlockN / kVector, kTokens = ceil_div(kBlockM, kSplits);
-    constexpr u32 kStep = kConsumerThreads / kLanes;
-    u32 lane = threadIdx.x % kLanes, column = work.column + lane * kVector;
-    u32 first = work.split * kTokens, end = min_of(min_of(first + kTokens, kBlockM), args.m - min_of(args.m, work.row));
-    float bias[kVector] = {};
-    if (column >= args.n)
-        end = 0;
-    else if constexpr (kEpilogue != Epilogue::kNone)
-        load_floats(args.bias + column, bias);
-    UNROLL_TWICE for (u32 token = first + threadIdx.x / kLanes; token < end; token += kStep) {
-        u64 place = static_cast<u64>(work.row + token) * args.n + column;
-        float sums[kVector], residual[kVector] = {};
+/// Sums of a token become results.
+DEVICE void finish_sums(
+    const GemmFewSm90Args& args, const Ring& ring, u32 token, u64 place, float (&sums)[kVector], const float (&bias)[kVector],
+    const float (&row_sums)[kVector]) {
+    if constexpr (kFolding == Folding::kApplies) {
+        u64 scale = load_shared8(ring.scale(token));
+        finish_normed<kEpilogue, Output>(sums, {as_float(static_cast<u32>(scale)), as_float(static_cast<u32>(scale >> 32))}, row_sums, bias);
+    } else {
+        float residual[kVector] = {};
         if constexpr (kEpilogue == Epilogue::kBiasResidual)
             load_floats(args.residual + place, residual);
-        gather(work, from + (token * kPitch + lane * kVector) * sizeof(float), sums);
         finish<kEpilogue, Output>(sums, bias, residual);
-        store_floats(args.c + place, sums);
+    }
+}
+
+/// The block's tokens on their way out.
+DEVICE void finish_tile(const GemmFewSm90Args& args, const Ring& ring, const Work& work) {
+    constexpr u32 kLanes = kBlockN / kVector, kStep = kConsumerThreads / kLanes;
+    u32 lane = threadIdx.x % kLanes, column = work.column + lane * kVector;
+    float bias[kVector] = {}, row_sums[kVector] = {};
+    if (column < args.n) {
+        if constexpr (kEpilogue != Epilogue::kNone)
+            load_floats(args.bias + column, bias);
+        if constexpr (kFolding == Folding::kApplies)
+            load_floats(args.row_sums + column, row_sums);
+    }
+    UNROLL_TWICE for (u32 first = work.first_token; first < work.end_token; first += kStep) {
+        u32 token = first + threadIdx.x / kLanes;
+        bool exists = token < work.end_token && column < args.n;
+        u64 place = static_cast<u64>(work.row + token) * args.n + column;
+        float values[kVector] = {};
+        if (exists) {
+            gather(work, ring.stages + (token * kPitch + lane * kVector) * sizeof(float), values);
+            finish_sums(args, ring, token, place, values, bias, row_sums);
+            store_floats(args.c + place, values);
+        }
+        if constexpr (kFolding == Folding::kPrepares) {
+            Moments moments = moments_of<kMomentColumns / kVector>(values);    // all lanes come to it
+            if (exists) {
+                UNROLL for (u32 i = 0; i < kVector; i++) values[i] *= kCopyFactor<Element>;
+                store_floats(args.copy + place, values);
+                if (lane % (kMomentColumns / kVector) == 0)
+                    store8(args.moments + place / kMomentColumns, as_bits(moments.mean) | static_cast<u64>(as_bits(moments.squares)) << 32);
+            }
+        }
     }
 }
 
@@ -256,11 +309,15 @@ KERNEL(gemm_few_sm90, GemmFewSm90Args) {
     meet();    // the mbarriers are there
     launch_dependents();
     if (threadIdx.x >= kConsumerThreads) {
-        if (elect_one())
+        if (warp_index() == kConsumerThreads / kWarpSize && elect_one())
             produce(args, ring, work);
         warp_sync();    // barrier.cluster wants its lanes together
     } else {
         u32 warpgroup = threadIdx.x / kWarpgroupSize;
+        // The residual and the moments, and C where something in front of this kernel still reads what lay there.
+        wait_for_dependencies();
+        if constexpr (kFolding == Folding::kApplies)
+            leave_scales(args, ring, work);
         Sums sums;
         multiply(sums, ring, work, warpgroup);
         barrier_sync(1, kConsumerThreads);    // all products have read the stages
@@ -271,11 +328,8 @@ KERNEL(gemm_few_sm90, GemmFewSm90Args) {
         block_sync();
     else
         meet();
-    if (threadIdx.x < kConsumerThreads) {
-        // The residual, and C where something in front of this kernel still reads what lay there.
-        wait_for_dependencies();
-        finish_tile(args, work, ring.stages);
-    }
+    if (threadIdx.x < kConsumerThreads)
+        finish_tile(args, ring, work);
     // Until then other blocks read this one's sums, and arrive at its mbarriers.
     if constexpr (kCluster > 1) {
         warp_sync();

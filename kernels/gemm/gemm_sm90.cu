@@ -3,6 +3,8 @@
 // Precision   ELEMENT is bf16 or f16. Products are summed in float32 by wgmma of 16 along K, ascending in one accumulator, whatever
 //             the tile: every configuration gives the same bits. Bias is float32; OUTPUT is ELEMENT, or f32 with a residual of f32; one
 //             rounding.
+// Folding     LayerNorm has no kernel of its own (folding.cuh): a product with a residual can leave a copy of C in ELEMENT and moments of
+//             every 64 columns, and a product of such a copy norms its sums.
 // Mapping     Persistent: a cluster of CLUSTER_M x CLUSTER_N blocks goes through tiles of as many BLOCK_M x BLOCK_N, in bands as in
 //             gemm.cu. One warpgroup copies; CONSUMERS warpgroups multiply, which share the rows of a tile, or (PING_PONG) take tiles in
 //             turn, so that one multiplies while the other is busy with its epilogue. A warpgroup has 64 or 128 rows of BLOCK_N sums in
@@ -11,12 +13,14 @@
 //             or of A, fetch a part each for all of them. Weights of the first slices are fetched before the kernel in front of this one
 //             has ended.
 // Shared      [STAGES][BLOCK_M + BLOCK_N][64], rows of 128 bytes swizzled over 8 rows; then two mbarriers for each stage.
-// Way out     Lanes of four exchange sums until each has 16 bytes of a row, then store: whole sectors, no shared memory.
+// Way out     Lanes of four exchange sums until each has 16 bytes of a row, then store: whole sectors, no shared memory. Four lanes share the
+//             rows' moments too: those of A are read and put together in front of a tile's products.
 // Roofline    2 M N K FLOP. A is asked for ceil(N / (CLUSTER_N * BLOCK_N)) times, W ceil(M / (CLUSTER_M * BLOCK_M)) times; DRAM sees
 //             each once when the bands hold. With M >= 2 BLOCK_M bound by tensor cores; with few rows by reading W. Reached: not yet
 //             measured on a GPU.
 #include "cluster.cuh"
 #include "epilogue.cuh"
+#include "folding.cuh"
 #include "memory.cuh"
 #include "quad_exchange.cuh"
 #include "sync.cuh"
@@ -28,6 +32,7 @@ using Element = ELEMENT;
 using Output = OUTPUT;
 
 constexpr Epilogue kEpilogue = Epilogue::EPILOGUE;
+constexpr Folding kFolding = Folding::FOLDING;
 constexpr u32 kBlockM = BLOCK_M, kBlockN = BLOCK_N, kBlockK = 64;
 constexpr u32 kStages = STAGES;
 constexpr u32 kConsumers = CONSUMERS;
@@ -53,6 +58,8 @@ constexpr u32 kReleases = (kPingPong ? 1 : kConsumers) * kWarpgroupSize / kWarpS
 
 static_assert(sizeof(Element) == 2 && (kSame<Output, Element> || kSame<Output, f32>));
 static_assert(kEpilogue != Epilogue::kBiasResidual || kSame<Output, f32>, "the residual stream is float32");
+static_assert(kFolding != Folding::kApplies || kEpilogue == Epilogue::kBias || kEpilogue == Epilogue::kBiasGelu, "a norm adds a bias");
+static_assert(kFolding != Folding::kPrepares || (kEpilogue == Epilogue::kBiasResidual && kBlockN % kMomentColumns == 0), "whole moments");
 static_assert(kRowBytes == 128, "the span of the swizzle");
 static_assert(kBlockN % 32 == 0 && kBlockN <= 256 && kWarpgroupRows % 64 == 0, "what fragments and their exchange are made for");
 static_assert(kConsumers == 2 || (kConsumers == 3 && !kPingPong), "what the registers are divided for");
@@ -67,9 +74,17 @@ struct GemmSm90Args {
     Output* c;                 // [m, n]
     u32 m, n, k;
     u32 band;                  // tile rows of a band, of clusters
+    Moments* moments;          // of A, [m, k / 64], where folding applies; of C, [m, n / 64], where it prepares
+    const float* row_sums;     // [n]: of W, where folding applies
+    Element* copy;             // [m, n]: C for the next product, where folding prepares
+    float eps;                 // of the LayerNorm that is folded
 };
 
+// A lane has sums of 2 rows of each 64.
+constexpr u32 kRowsOfLane = 2 * kTilesM;
+
 using Sums = float[kTilesM][kBlockN / 2];
+using RowScales = RowScale[kRowsOfLane];
 using Place = RingPlace<kStages>;
 
 /// The stages and their mbarriers.
@@ -167,6 +182,18 @@ DEVICE void release(const Ring& ring, const Schedule& schedule, u32 stage) {
 DEVICE void take_turn(u32 warpgroup) { barrier_sync(1 + warpgroup, 2 * kWarpgroupSize); }
 DEVICE void pass_turn(u32 warpgroup) { barrier_arrive(2 - warpgroup, 2 * kWarpgroupSize); }
 
+/// The row of C of this lane's i-th sums of a column.
+DEVICE u32 row_of(TileOrigin tile, u32 first_row, u32 i) {
+    return tile.row + first_row + warp_index() % 4 * 16 + lane_index() / 4 + 64 * (i / 2) + 8 * (i % 2);
+}
+
+/// What LayerNorm does to this lane's rows. Behind the last row it is that row again.
+DEVICE void load_scales(const GemmSm90Args& args, RowScales& scales, TileOrigin tile, u32 first_row) {
+    u32 rows[kRowsOfLane];
+    UNROLL for (u32 i = 0; i < kRowsOfLane; i++) rows[i] = min_of(row_of(tile, first_row, i), args.m - 1);
+    load_row_scales<Element>(scales, args.moments, rows, args.k / kMomentColumns, args.eps);
+}
+
 /// Sums of the warpgroup's rows of a tile, from `first_row` of it on; the products of two slices are under way at a time. With `passes`,
 /// another tile follows.
 DEVICE void multiply(
@@ -201,37 +228,81 @@ DEVICE void multiply(
     release(ring, schedule, last_stage);
 }
 
+/// Four results as the next product takes them.
+DEVICE void store_copy(Element* to, Words4 words) {
+    constexpr float kFactor = kCopyFactor<Element>;
+    u32 low = pack2<Element>(as_float(words.x) * kFactor, as_float(words.y) * kFactor);
+    u32 high = pack2<Element>(as_float(words.z) * kFactor, as_float(words.w) * kFactor);
+    store8(to, low | static_cast<u64>(high) << 32);
+}
+
+/// Four results of two columns / 8 in the place of their sums.
+DEVICE void keep(float* sums, Words4 words) {
+    sums[0] = as_float(words.x), sums[1] = as_float(words.y), sums[4] = as_float(words.z), sums[5] = as_float(words.w);
+}
+
+/// Moments of this lane's rows, of the results that lie where sums from column 8 * j of the tile on were.
+DEVICE void store_moments(const GemmSm90Args& args, const Sums& sums, TileOrigin tile, u32 first_row, u32 j) {
+    u32 column = tile.column + 8 * j;
+    UNROLL for (u32 i = 0; i < kRowsOfLane; i++) {
+        float values[kMomentColumns / 4];
+        UNROLL for (u32 c = 0; c < kMomentColumns / 8; c++) {
+            const float* kept = &sums[i / 2][4 * (j + c) + 2 * (i % 2)];
+            values[2 * c] = kept[0], values[2 * c + 1] = kept[1];
+        }
+        Moments moments = moments_of(values);
+        u32 row = row_of(tile, first_row, i);
+        if (lane_index() % 4 == 0 && row < args.m && column < args.n) {
+            u64 place = (static_cast<u64>(row) * args.n + column) / kMomentColumns;
+            store8(args.moments + place, as_bits(moments.mean) | static_cast<u64>(as_bits(moments.squares)) << 32);
+        }
+    }
+}
+
 /// The warpgroup's rows on their way out.
-DEVICE void finish_tile(const GemmSm90Args& args, Sums& sums, TileOrigin tile, u32 first_row) {
+DEVICE void finish_tile(const GemmSm90Args& args, Sums& sums, const RowScales& scales, TileOrigin tile, u32 first_row) {
     constexpr Epilogue kOfSums = kEpilogue == Epilogue::kBiasResidual ? Epilogue::kBias : kEpilogue;
     constexpr u32 kGroup = QuadExchange<Output>::kGroup;    // columns / 8 that four lanes exchange among themselves
-    u32 g = lane_index() / 4, t = lane_index() % 4;
-    u32 row = tile.row + first_row + warp_index() % 4 * 16 + g;
     UNROLL for (u32 j = 0; j < kBlockN / 8; j += kGroup) {
-        float bias[kGroup][2] = {};
+        float bias[kGroup][2] = {}, row_sums[kGroup][2] = {};
         if constexpr (kOfSums != Epilogue::kNone) {
             UNROLL for (u32 i = 0; i < kGroup; i++) {
-                u32 column = tile.column + 8 * (j + i) + 2 * t;
-                if (column < args.n)
+                u32 column = tile.column + 8 * (j + i) + lane_index() % 4 * 2;
+                if (column < args.n) {
                     load_floats(args.bias + column, bias[i]);
+                    if constexpr (kFolding == Folding::kApplies)
+                        load_floats(args.row_sums + column, row_sums[i]);
+                }
             }
         }
         u32 column = tile.column + 8 * j + QuadExchange<Output>::column();
-        UNROLL for (u32 i = 0; i < 2 * kTilesM; i++) {
+        UNROLL for (u32 i = 0; i < kRowsOfLane; i++) {
             float values[kGroup][2];
             UNROLL for (u32 c = 0; c < kGroup; c++) {
                 const float* sum = &sums[i / 2][4 * (j + c) + 2 * (i % 2)];
                 values[c][0] = sum[0], values[c][1] = sum[1];
-                finish<kOfSums, Output>(values[c], bias[c], bias[c]);
+                if constexpr (kFolding == Folding::kApplies)
+                    finish_normed<kOfSums, Output>(values[c], scales[i], row_sums[c], bias[c]);
+                else
+                    finish<kOfSums, Output>(values[c], bias[c], bias[c]);
             }
             Words4 words = QuadExchange<Output>::exchange(values);
-            u32 this_row = row + 64 * (i / 2) + 8 * (i % 2);
-            if (this_row < args.m && column < args.n) {
-                u64 place = static_cast<u64>(this_row) * args.n + column;
+            u32 row = row_of(tile, first_row, i);
+            if (row < args.m && column < args.n) {
+                u64 place = static_cast<u64>(row) * args.n + column;
                 if constexpr (kEpilogue == Epilogue::kBiasResidual)
                     words = add_floats(words, load16(args.residual + place));
                 store_global16(args.c + place, words);
+                if constexpr (kFolding == Folding::kPrepares)
+                    store_copy(args.copy + place, words);
             }
+            // In the place of the lane's sums of these columns, which are done with: moments are taken of them.
+            if constexpr (kFolding == Folding::kPrepares)
+                keep(&sums[i / 2][4 * j + 2 * (i % 2)], words);
+        }
+        if constexpr (kFolding == Folding::kPrepares) {
+            if ((j + kGroup) % (kMomentColumns / 8) == 0)
+                store_moments(args, sums, tile, first_row, j + kGroup - kMomentColumns / 8);
         }
     }
 }
@@ -249,12 +320,20 @@ DEVICE void consume(const GemmSm90Args& args, const Ring& ring, const Schedule& 
                 place.skip(schedule.slices);
                 continue;
             }
+        }
+        TileOrigin tile = schedule.origin(number);
+        // While the first slices come, or the other warpgroup multiplies; a tile that is not its block's first waits for it where
+        // warpgroups share tiles.
+        RowScales scales = {};
+        if constexpr (kFolding == Folding::kApplies)
+            load_scales(args, scales, tile, first_row);
+        if constexpr (kPingPong) {
             if (number != schedule.first())
                 take_turn(warpgroup);
         }
         Sums sums;
         multiply(sums, ring, schedule, place, first_row, number + schedule.step() < schedule.count(), warpgroup);
-        finish_tile(args, sums, schedule.origin(number), first_row);
+        finish_tile(args, sums, scales, tile, first_row);
     }
 }
 

@@ -64,7 +64,8 @@ public sealed class GemmCompilationTests
     {
         GemmShape gelu = new(64 * 264, 5120, 1280, ElementType.BF16, ElementType.BF16, GemmEpilogue.BiasGelu);
         GemmShape residual = new(64 * 264, 1280, 5120, ElementType.F16, ElementType.F32, GemmEpilogue.BiasResidual);
-        return new[] { gelu, residual }.Where(shape => WarpgroupGemmTiles.Allows(shape, device))
+        GemmShape normed = gelu with { Folding = GemmFolding.Applies }, prepared = residual with { Folding = GemmFolding.Prepares };
+        return new[] { gelu, residual, normed, prepared }.Where(shape => WarpgroupGemmTiles.Allows(shape, device))
             .SelectMany(shape => WarpgroupGemmTiles.Candidates(shape, device)).Select(estimate => estimate.Config).OfType<WarpgroupGemmConfig>()
             .Where(config => config.ClusterM == config.ClusterN || config.ClusterM == 5);
     }

@@ -49,6 +49,8 @@ internal sealed unsafe class CpuBackend : IEncoderBackend
         }
     }
 
+    public EncoderGraph Lower(EncoderGraph graph) => graph;
+
     public IMemoryModel MemoryModelFor(EncoderGraph graph) => new CpuMemoryModel(graph, _target);
 
     public IEncoderExecutable Compile(EncoderGraph graph, MemoryPlan plan) =>

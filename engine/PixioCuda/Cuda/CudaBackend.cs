@@ -17,19 +17,23 @@ internal sealed class CudaBackend : IEncoderBackend
     private readonly CublasLtProducts? _products;
     private readonly Precision _precision;
     private readonly bool _fast;
+    private readonly LayerNormFolding? _folding;
     private readonly Stack<CudaSession> _free = new();
     private readonly SemaphoreSlim _places;
     private readonly int _sessionCount;
     private readonly Lock _allPlaces = new();
     private bool _isDisposed;
 
-    private CudaBackend(GpuDevice device, CudaWeights weights, CublasLtProducts? products, Precision precision, bool fast, int sessionCount)
+    private CudaBackend(
+        GpuDevice device, CudaWeights weights, CublasLtProducts? products, Precision precision, bool fast, LayerNormFolding? folding,
+        int sessionCount)
     {
         _device = device;
         _weights = weights;
         _products = products;
         _precision = precision;
         _fast = fast && products is null && precision.Element() != ElementType.F32 && device.Info.ComputeCapability == new ComputeCapability(9, 0);
+        _folding = folding;
         _sessionCount = sessionCount;
         _places = new SemaphoreSlim(sessionCount, sessionCount);
     }
@@ -72,9 +76,10 @@ internal sealed class CudaBackend : IEncoderBackend
                 // Before gigabytes are read: it may not be there.
                 products = gemm == GemmProvider.CublasLt ? new CublasLtProducts(device) : null;
                 long start = Stopwatch.GetTimestamp();
+                LayerNormFolding? folding = LayerNormFolding.Of(config, KernelPrecision(precision), gemm, DeviceLimits.Of(device.Info));
                 CudaWeights loaded = CudaWeights.Load(
-                    weights, config, scale, device, KernelPrecision(precision), ringByteCount, progress, cancellationToken);
-                return new CudaBackend(device, loaded, products, KernelPrecision(precision), fast, sessionCount)
+                    weights, config, scale, device, KernelPrecision(precision), folding, ringByteCount, progress, cancellationToken);
+                return new CudaBackend(device, loaded, products, KernelPrecision(precision), fast, folding, sessionCount)
                 {
                     WeightTime = Stopwatch.GetElapsedTime(start),
                 };
@@ -86,6 +91,8 @@ internal sealed class CudaBackend : IEncoderBackend
                 throw;
             }
         });
+
+    public EncoderGraph Lower(EncoderGraph graph) => _folding?.Fold(graph) ?? graph;
 
     public IMemoryModel MemoryModelFor(EncoderGraph graph)
         => new CudaMemoryModel(graph, _precision, _products is null ? GemmProvider.Native : GemmProvider.CublasLt);

@@ -91,17 +91,40 @@ internal sealed class CudaCompiler(
         };
         GemmShape shape = new(
             op.Output.Rows, op.Output.Columns, op.Input.Columns, precision.Element(), _types[op.Output], epilogue,
-            op.Residual is null ? ElementType.F32 : _types[op.Residual]);
+            op.Residual is null ? ElementType.F32 : _types[op.Residual])
+        {
+            Folding = op.Moments is not null ? GemmFolding.Applies : op.Copy is not null ? GemmFolding.Prepares : GemmFolding.None,
+        };
         GemmKernel kernel = new(device, shape, fast: fast);
         DevicePointer<byte> weight = weights.Matrix(op.Weight);
         DevicePointer<float> bias = op.Bias is WeightKey key ? weights.Vector(key) : default;
         long input = OffsetOf(op.Input), output = OffsetOf(op.Output);
         long? residual = op.Residual is null ? null : OffsetOf(op.Residual);
+        Func<CudaMemory, GemmFoldingOperands> folding = Folding(op);
         return Step(op.Output, kernel.Config, kernel.Config.Work(shape), (stream, memory) => kernel.Launch(
-            stream, memory.Arena[input], weight, bias, residual is long place ? memory.Arena[place] : default, memory.Arena[output])) with
+            stream, memory.Arena[input], weight, bias, residual is long place ? memory.Arena[place] : default, memory.Arena[output],
+            folding(memory))) with
         {
             Product = shape,
         };
+    }
+
+    private Func<CudaMemory, GemmFoldingOperands> Folding(LinearOp op)
+    {
+        if (op.Moments is GraphTensor read)
+        {
+            long moments = OffsetOf(read);
+            DevicePointer<float> rowSums = weights.RowSums(op.Weight);
+            return memory => new GemmFoldingOperands(memory.Arena[moments], rowSums, Eps: Config.LayerNormEps);
+        }
+
+        if (op.Copy is StreamCopy left)
+        {
+            long moments = OffsetOf(left.Moments), values = OffsetOf(left.Values);
+            return memory => new GemmFoldingOperands(memory.Arena[moments], Copy: memory.Arena[values]);
+        }
+
+        return _ => default;
     }
 
     private CudaStep LayerNorm(LayerNormOp op)

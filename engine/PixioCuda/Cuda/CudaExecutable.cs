@@ -38,7 +38,7 @@ internal sealed class CudaExecutable(
         while (end - fits > 1)
         {
             int middle = fits + ((end - fits) / 2);
-            EncoderGraph smaller = EncoderGraph.Create(graph.Config, graph.Shape with { Batch = middle }, graph.Taps);
+            EncoderGraph smaller = backend.Lower(EncoderGraph.Create(graph.Config, graph.Shape with { Batch = middle }, graph.Taps));
             long needed = MemoryPlan.Create(smaller, backend.MemoryModelFor(smaller)).ArenaByteCount + InputByteCountOf(smaller);
             if (needed <= byteCount)
                 fits = middle;

@@ -21,7 +21,7 @@ internal sealed class CudaTensorTypes
                 bool isElement = op switch
                 {
                     LayerNormOp => tensor.Storage == TensorStorage.Arena && !otherReaders.Contains(tensor.Id),
-                    LinearOp linear => linear.Residual is null,
+                    LinearOp linear => tensor == linear.Output ? linear.Residual is null : tensor == linear.Copy!.Values,
                     AttentionOp attention => tensor == attention.Output,
                     _ => false,
                 };

@@ -13,6 +13,7 @@ internal sealed class CudaWeights : IDisposable
     private const int Alignment = 256;
 
     private readonly Dictionary<WeightKey, (long Offset, ElementType Type)> _places = [];
+    private readonly Dictionary<WeightKey, long> _rowSums = [];
     private readonly GpuDevice _device;
     private readonly Dictionary<string, DeviceMemory<uint>> _constants = [];
     private DeviceMemory<byte>? _memory;
@@ -31,6 +32,9 @@ internal sealed class CudaWeights : IDisposable
 
     /// <summary>A weight that is added or scaled with.</summary>
     public DevicePointer<float> Vector(WeightKey key) => _memory!.Pointer[_places[key].Offset].As<float>();
+
+    /// <summary>The sums of the rows of a weight that has taken a LayerNorm in.</summary>
+    public DevicePointer<float> RowSums(WeightKey matrix) => _memory!.Pointer[_rowSums[matrix]].As<float>();
 
     /// <summary>The shape of the patch embedding, as far as the model says it.</summary>
     public static PatchEmbedShape PatchShape(PixioConfig config, Precision precision) => new(
@@ -61,12 +65,12 @@ internal sealed class CudaWeights : IDisposable
         }
     }
 
-    /// <summary>Streams all weights to the device.</summary>
+    /// <summary>Streams all weights to the device, those that take a LayerNorm in behind these.</summary>
     /// <exception cref="ModelFormatException">The checkpoint cannot be read to its end.</exception>
     /// <exception cref="CudaException">The device has too little memory, or fails.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public static CudaWeights Load(
-        EncoderWeights source, PixioConfig config, PixelScale scale, GpuDevice device, Precision precision, long ringByteCount,
+        EncoderWeights source, PixioConfig config, PixelScale scale, GpuDevice device, Precision precision, LayerNormFolding? folding, long ringByteCount,
         IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
     {
         CudaWeights weights = new(device);
@@ -81,6 +85,10 @@ internal sealed class CudaWeights : IDisposable
                 weights.Place(key, elements, isMatrix ? precision.Element() : ElementType.F32);
             }
 
+            List<WeightKey> stored = [.. weights._places.Keys];
+            FoldedMatrix[] folded = [.. folding?.Matrices() ?? []];
+            foreach (FoldedMatrix matrix in folded)
+                weights.PlaceFolded(matrix, source.Parts(matrix.Weight).Sum(part => part.Shape[0]));
             weights._memory = device.Allocate<byte>(weights.ByteCount);
             if (config.Channels == PixelScale.ChannelCount)
             {
@@ -89,13 +97,22 @@ internal sealed class CudaWeights : IDisposable
             }
 
             // Pinning takes time: a small model takes no more than it needs.
-            long storedByteCount = weights._places.Keys.Sum(key => source.Parts(key).Sum(part => part.ByteCount()));
-            WeightRing ring = new(device, Math.Min(ringByteCount, storedByteCount));
-            List<WeightChunk> chunks = [.. weights._places.SelectMany(place => Chunks(source.Parts(place.Key), weights._memory.Pointer[place.Value.Offset], place.Value.Type, ring))];
+            HashSet<WeightKey> norms = [.. folded.SelectMany(matrix => new[] { matrix.NormWeight, matrix.NormBias, matrix.Bias })];
+            ILookup<bool, WeightKey> isNorm = stored.ToLookup(norms.Contains);
+            WeightRing normRing = new(device, Math.Min(ringByteCount, StoredBytes(source, isNorm[true])));
+            WeightRing ring = new(
+                device, Math.Min(ringByteCount, StoredBytes(source, stored)), folded.Length == 0 ? 0 : config.HiddenSize * sizeof(float));
+            Dictionary<WeightKey, WeightFold> folds = folded.ToDictionary(matrix => matrix.Weight, matrix => weights.Fold(matrix, config.HiddenSize));
+            List<WeightChunk> first = [.. isNorm[true].SelectMany(key => weights.Chunks(source, key, null, normRing))];
+            List<WeightChunk> chunks = [.. isNorm[false].SelectMany(key => weights.Chunks(source, key, folds.GetValueOrDefault(key), ring))];
+            Action<int>? report = Report([.. first, .. chunks], weights.ByteCount, progress);
+            if (!config.QkvBias)
+                weights.ClearBiases(folded.Select(matrix => matrix.Bias).Except(stored), 3 * config.HiddenSize);
+            normRing.Stream(source.Source, first, report, cancellationToken);
             if (patch.WeightPitch == patch.PatchElements)
-                ring.Stream(source.Source, chunks, Report(chunks, weights.ByteCount, progress), cancellationToken);
+                ring.Stream(source.Source, chunks, report, cancellationToken);
             else
-                weights.StreamWithPadding(source, patch, ring, chunks, progress, cancellationToken);
+                weights.StreamWithPadding(source, patch, ring, chunks, report, cancellationToken);
             return weights;
         }
         catch
@@ -115,14 +132,13 @@ internal sealed class CudaWeights : IDisposable
 
     /// <summary>Streams all weights, the patch projection to a copy whose rows are then padded into place.</summary>
     private void StreamWithPadding(
-        EncoderWeights source, PatchEmbedShape patch, WeightRing ring, List<WeightChunk> chunks, IProgress<LoadProgress>? progress,
-        CancellationToken cancellationToken)
+        EncoderWeights source, PatchEmbedShape patch, WeightRing ring, List<WeightChunk> chunks, Action<int>? report, CancellationToken cancellationToken)
     {
         IReadOnlyList<TensorInfo> parts = source.Parts(new(WeightRole.PatchWeight));
         using DeviceMemory<byte> copy = _device.Allocate<byte>((long)patch.Columns * patch.PatchElements * sizeof(float));
         chunks.RemoveAll(chunk => parts.Contains(chunk.Tensor));
-        chunks.AddRange(Chunks(parts, copy.Pointer, ElementType.F32, ring));
-        ring.Stream(source.Source, chunks, Report(chunks, ByteCount, progress), cancellationToken);
+        chunks.AddRange(Chunks(parts, copy.Pointer, ElementType.F32, null, ring));
+        ring.Stream(source.Source, chunks, report, cancellationToken);
         using GpuStream stream = _device.CreateStream();
         ConvertShape shape = new(patch.Columns, patch.PatchElements, patch.WeightPitch, ElementType.F32, patch.Element);
         new ConvertKernel(_device, ConvertKernel.SelectConfig(shape)).Launch(stream, shape, copy.Pointer, Matrix(new(WeightRole.PatchWeight)));
@@ -161,18 +177,49 @@ internal sealed class CudaWeights : IDisposable
         ByteCount = checked((ByteCount + (elementCount * type.ByteCount()) + Alignment - 1) / Alignment * Alignment);
     }
 
-    /// <summary>The parts of a weight, stacked one behind the other, in stretches that fit the ring.</summary>
+    /// <summary>A place for what a matrix that takes a LayerNorm in needs beside its stored weights.</summary>
+    private void PlaceFolded(FoldedMatrix matrix, long rows)
+    {
+        _rowSums.Add(matrix.Weight, ByteCount);
+        ByteCount = checked((ByteCount + (rows * sizeof(float)) + Alignment - 1) / Alignment * Alignment);
+        if (!_places.ContainsKey(matrix.Bias))
+            Place(matrix.Bias, rows, ElementType.F32);
+    }
+
+    private WeightFold Fold(FoldedMatrix matrix, int columns)
+        => new(columns, Vector(matrix.NormWeight), Vector(matrix.NormBias), RowSums(matrix.Weight), Vector(matrix.Bias));
+
+    /// <summary>Biases that a model does not have, and that the norms' are added to.</summary>
+    private void ClearBiases(IEnumerable<WeightKey> biases, int rows)
+    {
+        using GpuStream stream = _device.CreateStream();
+        foreach (WeightKey key in biases)
+            _device.MemsetAsync(stream, Vector(key), 0, rows);
+        stream.Synchronize();
+    }
+
+    private static long StoredBytes(EncoderWeights source, IEnumerable<WeightKey> keys)
+        => keys.Sum(key => source.Parts(key).Sum(part => part.ByteCount()));
+
+    private IEnumerable<WeightChunk> Chunks(EncoderWeights source, WeightKey key, WeightFold? fold, WeightRing ring)
+        => Chunks(source.Parts(key), _memory!.Pointer[_places[key].Offset], _places[key].Type, fold, ring);
+
+    /// <summary>The parts of a weight, stacked one behind the other, in stretches that fit the ring; of whole rows, where it takes a LayerNorm
+    /// in.</summary>
     private static IEnumerable<WeightChunk> Chunks(
-        IReadOnlyList<TensorInfo> parts, DevicePointer<byte> destination, ElementType type, WeightRing ring)
+        IReadOnlyList<TensorInfo> parts, DevicePointer<byte> destination, ElementType type, WeightFold? fold, WeightRing ring)
     {
         foreach (TensorInfo part in parts)
         {
             int most = ring.ChunkElements(part.DType);
+            if (fold is not null)
+                most = most / fold.Columns * fold.Columns;
             for (long first = 0; first < part.ElementCount; first += most)
             {
                 int count = (int)Math.Min(most, part.ElementCount - first);
-                yield return new WeightChunk(part, first, count, destination, type);
+                yield return new WeightChunk(part, first, count, destination, type, fold);
                 destination = destination[(long)count * type.ByteCount()];
+                fold = fold?.Behind(count / fold.Columns);
             }
         }
     }

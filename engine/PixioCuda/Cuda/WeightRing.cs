@@ -10,7 +10,22 @@ namespace PixioCuda.Cuda;
 /// <param name="Count">Its elements.</param>
 /// <param name="Destination">Where its first element goes.</param>
 /// <param name="Type">The number format there.</param>
-internal readonly record struct WeightChunk(TensorInfo Tensor, long FirstElement, int Count, DevicePointer<byte> Destination, ElementType Type);
+/// <param name="Fold">The LayerNorm that it takes in on its way; it is whole rows then.</param>
+internal readonly record struct WeightChunk(
+    TensorInfo Tensor, long FirstElement, int Count, DevicePointer<byte> Destination, ElementType Type, WeightFold? Fold = null);
+
+/// <summary>A LayerNorm on its way into some rows of a weight (fold_norm.cu).</summary>
+/// <param name="Columns">Of a row.</param>
+/// <param name="NormWeight">[Columns].</param>
+/// <param name="NormBias">[Columns].</param>
+/// <param name="RowSums">[rows]: those of the folded weights.</param>
+/// <param name="Bias">[rows], to which what the norm adds is added.</param>
+internal sealed record WeightFold(
+    int Columns, DevicePointer<float> NormWeight, DevicePointer<float> NormBias, DevicePointer<float> RowSums, DevicePointer<float> Bias)
+{
+    /// <summary>That of the rows behind some.</summary>
+    public WeightFold Behind(int rows) => this with { RowSums = RowSums[rows], Bias = Bias[rows] };
+}
 
 /// <summary>
 /// Brings weights from files to the device: several threads read stretches at their positions into pinned slots; each slot is copied on its
@@ -27,12 +42,13 @@ internal sealed class WeightRing
     /// <summary>Divides the ring's memory among its readers.</summary>
     /// <param name="device">Where the weights go.</param>
     /// <param name="byteCount">Pinned memory in all, and as much again on the device.</param>
-    public WeightRing(GpuDevice device, long byteCount)
+    /// <param name="rowByteCount">The longest row that has to go as a whole: no slot is smaller.</param>
+    public WeightRing(GpuDevice device, long byteCount, int rowByteCount = 0)
     {
         _device = device;
         // One reader cannot keep a fast disk busy, nor more than a few make it faster.
         _readers = Math.Clamp(Environment.ProcessorCount, 1, 4);
-        _slotByteCount = (int)Math.Clamp(byteCount / (_readers * SlotsPerReader) / 4096 * 4096, 4096, 1 << 28);
+        _slotByteCount = (int)Math.Clamp(byteCount / (_readers * SlotsPerReader) / 4096 * 4096, Math.Max(4096, rowByteCount), 1 << 28);
     }
 
     /// <summary>The most elements of a stored type that one chunk may have.</summary>
@@ -129,7 +145,14 @@ internal sealed class WeightRing
             int elementBytes = chunk.Tensor.DType.ElementBytes(), byteCount = chunk.Count * elementBytes;
             source.ReadBytes(chunk.Tensor, chunk.FirstElement * elementBytes, slot.Host.Slice(0, byteCount));
             ElementType stored = ElementOf(chunk.Tensor.DType);
-            if (stored == chunk.Type)
+            if (chunk.Fold is WeightFold fold)
+            {
+                _device.CopyAsync(_stream, slot.Host, 0, slot.Device.Pointer, byteCount);
+                FoldNormShape shape = new(chunk.Count / fold.Columns, fold.Columns, stored, chunk.Type);
+                new FoldNormKernel(_device, FoldNormKernel.SelectConfig(shape)).Launch(
+                    _stream, shape, slot.Device.Pointer, fold.NormWeight, fold.NormBias, chunk.Destination, fold.RowSums, fold.Bias);
+            }
+            else if (stored == chunk.Type)
             {
                 _device.CopyAsync(_stream, slot.Host, 0, chunk.Destination, byteCount);
             }

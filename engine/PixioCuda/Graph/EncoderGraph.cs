@@ -34,6 +34,10 @@ internal sealed class EncoderGraph(
 
     public EncoderGraph WithOps(IReadOnlyList<GraphOp> ops) => new(Config, Shape, Taps, Input, Tensors, ops, Outputs);
 
+    /// <summary>The graph with other ops, some of them on tensors of their own, whose ids follow those of the others.</summary>
+    public EncoderGraph WithOps(IReadOnlyList<GraphOp> ops, IEnumerable<GraphTensor> added)
+        => new(Config, Shape, Taps, Input, [.. Tensors, .. added], ops, Outputs);
+
     /// <summary>Builds, prunes and fuses the graph of a run.</summary>
     /// <exception cref="ArgumentException">The shape does not fit the patch size, or a tap does not exist.</exception>
     public static EncoderGraph Create(PixioConfig config, InputShape shape, EncoderTaps taps) =>

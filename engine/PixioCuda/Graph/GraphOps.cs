@@ -61,10 +61,22 @@ internal sealed record AddResidualOp(GraphTensor Input, GraphTensor Residual, Gr
 /// <summary>A matrix product with all that follows it: residual + gelu(input * weight^T + bias), each part where there is one.</summary>
 internal sealed record LinearOp(GraphTensor Input, GraphTensor Output, WeightKey Weight, WeightKey? Bias, bool Gelu, GraphTensor? Residual) : GraphOp
 {
-    public override IEnumerable<GraphTensor> Reads => Residual is null ? [Input] : [Input, Residual];
+    /// <summary>What is left beside the output for a LayerNorm that the next product does; null on devices that have a kernel for it.</summary>
+    public StreamCopy? Copy { get; init; }
 
-    public override IEnumerable<GraphTensor> Writes => [Output];
+    /// <summary>Moments of the input's rows, [B, T, 2 k / 64], where the input is such a copy: the product is then one of its LayerNorm, which
+    /// weight and bias have taken in.</summary>
+    public GraphTensor? Moments { get; init; }
+
+    public override IEnumerable<GraphTensor> Reads => new[] { Input, Residual, Moments }.OfType<GraphTensor>();
+
+    public override IEnumerable<GraphTensor> Writes => Copy is null ? [Output] : [Output, Copy.Values, Copy.Moments];
 }
+
+/// <summary>The residual stream as the next product reads it.</summary>
+/// <param name="Values">[B, T, d], rounded to what is multiplied.</param>
+/// <param name="Moments">[B, T, 2 d / 64]: mean of every 64 neighbouring columns of a row, and sum of squares around it.</param>
+internal sealed record StreamCopy(GraphTensor Values, GraphTensor Moments);
 
 /// <summary>qkv [B, T, 3d] -> context [B, QueryTokens, d]: softmax(q k^T / sqrt(head size)) v for the first QueryTokens tokens.
 /// Probabilities [B, Heads.Count, T, T] are written only where a tap wants them; Output is null when only they are wanted.</summary>

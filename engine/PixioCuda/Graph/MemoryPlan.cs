@@ -85,7 +85,7 @@ internal sealed class MemoryPlan
         {
             long byteCount = model.ByteCount(tensor);
             long offset;
-            if (op is LinearOp { Residual: GraphTensor residual } && alive.Contains(residual)
+            if (op is LinearOp { Residual: GraphTensor residual } linear && tensor == linear.Output && alive.Contains(residual)
                 && lastRead[residual.Id] == index && plan._blocks[residual].ByteCount == byteCount)
             {
                 offset = plan._blocks[residual].Offset;

@@ -55,7 +55,7 @@ public sealed partial class PixioModel : IDisposable
                 $"Bytes are pictures of {PixelScale.ChannelCount} channels, and this model takes {Config.Channels}; give it float32 pixel values.", nameof(shape));
         }
 
-        EncoderGraph graph = EncoderGraph.Create(Config, shape, taps);
+        EncoderGraph graph = _backend.Lower(EncoderGraph.Create(Config, shape, taps));
         MemoryPlan memoryPlan = MemoryPlan.Create(graph, _backend.MemoryModelFor(graph));
         return new EncoderPlan(this, taps, graph, memoryPlan, _backend.Compile(graph, memoryPlan));
     }

@@ -32,4 +32,20 @@ public sealed class GemmFullWidthTests
             test.Check(test.Run(device, kernel, (ulong)width), share);
         }
     }
+
+    /// <summary>qkv where LayerNorm is folded into it, of a stream with a massive channel.</summary>
+    [Theory]
+    [Trait("Category", "Full width")]
+    [InlineData(768)]
+    [InlineData(1024)]
+    [InlineData(1280)]
+    [InlineData(1536)]
+    [InlineData(3072)]
+    public void Normed_products_of_the_presets_widths_are_what_double_precision_gives(int width)
+    {
+        using GpuDevice device = Emulator.Open(new ComputeCapability(9, 0));
+        GemmShape shape = new(Rows, 3 * width, width, ElementType.BF16, ElementType.BF16, GemmEpilogue.Bias) { Folding = GemmFolding.Applies };
+        NormedProductCase test = new(shape, massive: 500);
+        test.Check(test.Run(device, new GemmKernel(device, shape), (ulong)width));
+    }
 }

@@ -11,14 +11,14 @@ namespace PixioCuda.Cuda.Tests;
 [Collection(nameof(EmulatorAlone))]
 public sealed class CudaLoadTests : IDisposable
 {
-    // Small, so that loading it hundreds of times is cheap; every kind of weight and conversion is there.
+    // Small, so that loading it hundreds of times is cheap; every kind of weight and conversion is there, and LayerNorms that weights take in.
     private static readonly PixioConfig Config = new()
     {
-        HiddenSize = 32,
-        HiddenLayers = 1,
+        HiddenSize = 64,
+        HiddenLayers = 2,
         AttentionHeads = 2,
         ImageSize = 32,
-        OutIndices = [1],
+        OutIndices = [2],
     };
 
     private static readonly PixioModelOptions Options = new() { Device = "cuda", Precision = PixioPrecision.BF16 };
@@ -27,7 +27,7 @@ public sealed class CudaLoadTests : IDisposable
 
     public CudaLoadTests()
     {
-        SyntheticCheckpoint.Write(_folder, "random:small@7", Config, 7, DType.F32, shardBytes: 40_000, overwrite: true);
+        SyntheticCheckpoint.Write(_folder, "random:small@7", Config, 7, DType.F32, shardBytes: 160_000, overwrite: true);
         Assert.True(Directory.GetFiles(_folder, "model-*.safetensors").Length >= 2);
     }
 

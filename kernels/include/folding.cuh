@@ -1,0 +1,92 @@
+// LayerNorm without a kernel of its own. The product that adds to the residual stream leaves a copy of it in the next product's type, and
+// moments of its rows; the next one multiplies that copy with weights into which LayerNorm's are folded, and the sums become those of the
+// normed rows: (x - mean) * scale times (g W)^T is scale * (x (g W)^T - mean * row_sum(g W)); what LayerNorm adds is in the bias.
+#pragma once
+
+#include "convert.cuh"
+#include "device.cuh"
+#include "epilogue.cuh"
+#include "gelu.cuh"
+#include "math.cuh"
+#include "memory.cuh"
+#include "reduce.cuh"
+
+/// What a product does for a LayerNorm: nothing; it is normed by it (A is the copy of the stream); or it leaves copy and moments.
+enum class Folding { kNone, kApplies, kPrepares };
+
+/// Columns of a row that moments are taken of: the same whatever the tile, so that every tile gives the same bits.
+constexpr u32 kMomentColumns = 64;
+
+/// What the stream is multiplied by in its copy: float16 then ends at a million rather than at 65504, which massive activations approach; a
+/// power of two costs no digits.
+template <typename T>
+constexpr float kCopyFactor = kSame<T, f16> ? 1.0f / 16 : 1.0f;
+
+/// Of kMomentColumns neighbouring numbers: their mean, and the sum of squares of their distances from it.
+struct alignas(8) Moments {
+    float mean, squares;
+};
+
+/// A row as LayerNorm sees it: (x - mean) * scale, with x as the copy has it.
+struct RowScale {
+    float mean, scale;
+};
+
+/// Moments of kMomentColumns numbers that kLanes neighbouring lanes hold, as many each; all of them get them. Squares are taken around the mean,
+/// so that channels hundreds of times larger than the rest (massive activations) cost no digits.
+template <u32 kLanes = 4>
+DEVICE Moments moments_of(const float (&values)[kMomentColumns / kLanes]) {
+    float sum = 0, squares = 0;
+    UNROLL for (u32 i = 0; i < kMomentColumns / kLanes; i++) sum += values[i];
+    float mean = lanes_sum<kLanes>(sum) / kMomentColumns;
+    UNROLL for (u32 i = 0; i < kMomentColumns / kLanes; i++) {
+        float distance = values[i] - mean;
+        squares = fused_multiply_add(distance, distance, squares);
+    }
+    return {mean, lanes_sum<kLanes>(squares)};
+}
+
+/// The scales of kRows rows of a copy in T, of which each has `groups` moments, and which four neighbouring lanes share; all four get them. Groups have as
+/// many columns each: the row's squares are those within the groups, and kMomentColumns times those of the groups' means.
+template <typename T, u32 kRows>
+DEVICE void load_row_scales(RowScale (&scales)[kRows], const Moments* moments, const u32 (&rows)[kRows], u32 groups, float eps) {
+    float sums[kRows] = {}, within[kRows] = {}, between[kRows] = {};
+    for (u32 first = 0; first < groups; first += 4) {
+        u32 group = first + lane_index() % 4;
+        UNROLL for (u32 i = 0; i < kRows; i++) {
+            float pair[2] = {};
+            if (group < groups)
+                load_floats(&moments[static_cast<u64>(rows[i]) * groups + group].mean, pair);
+            sums[i] += pair[0];
+            within[i] += pair[1];
+        }
+    }
+    UNROLL for (u32 i = 0; i < kRows; i++) scales[i].mean = divide(lanes_sum<4>(sums[i]), static_cast<float>(groups));
+    // A second time, from the cache: kept, they would take the registers of the product's sums.
+    for (u32 first = 0; first < groups; first += 4) {
+        u32 group = first + lane_index() % 4;
+        UNROLL for (u32 i = 0; i < kRows; i++) {
+            float pair[2] = {scales[i].mean};
+            if (group < groups)
+                load_floats(&moments[static_cast<u64>(rows[i]) * groups + group].mean, pair);
+            float distance = pair[0] - scales[i].mean;
+            between[i] = fused_multiply_add(distance, distance, between[i]);
+        }
+    }
+    UNROLL for (u32 i = 0; i < kRows; i++) {
+        float squares = fused_multiply_add(static_cast<float>(kMomentColumns), lanes_sum<4>(between[i]), lanes_sum<4>(within[i]));
+        scales[i].scale = reciprocal_sqrt(divide(squares, static_cast<float>(groups * kMomentColumns)) + eps) / kCopyFactor<T>;
+        scales[i].mean *= kCopyFactor<T>;
+    }
+}
+
+/// kCount neighbouring sums of products of a row's copy become results of the normed row. `row_sums` are those of the folded weights. As
+/// finish() for the rest.
+template <Epilogue kEpilogue, typename Output, u32 kCount>
+DEVICE void finish_normed(float (&sums)[kCount], RowScale scale, const float (&row_sums)[kCount], const float (&bias)[kCount]) {
+    UNROLL for (u32 i = 0; i < kCount; i++) {
+        sums[i] = fused_multiply_add(fused_multiply_add(-scale.mean, row_sums[i], sums[i]), scale.scale, bias[i]);
+        if constexpr (kEpilogue == Epilogue::kBiasGelu)
+            sums[i] = gelu<Output>(sums[i]);
+    }
+}
