@@ -28,9 +28,9 @@ internal static class WarpgroupGemmTiles
     // From the launch to the first product, and from the last store to the end.
     private const double LaunchCycles = 1500;
 
-    // Rows' scales from moments, in front of a tile's products: two reads of the second-level cache, one behind the other. Hidden behind the
-    // first slices of a block's first tile, and by the other warpgroup's products where tiles go in turn.
-    private const double ScaleCycles = 800;
+    // Rows' scales from moments, in front of a tile's products: two or three loads behind each other, and sums over lanes; estimated too. A
+    // block's first tile waits for its first slice meanwhile; of others, the other warpgroup's products hide it where tiles go in turn.
+    private const double ScaleCycles = 1000;
 
     // Instructions of the way out for each sum, by what is computed: conversion, exchange and store; the error function; a residual; the
     // multiply-add of a norm; a copy and moments.
@@ -108,9 +108,10 @@ internal static class WarpgroupGemmTiles
         double moved = shape.Output.ByteCount() + (shape.HasResidual ? shape.Residual.ByteCount() : 0)
             + (shape.Folding == GemmFolding.Prepares ? shape.Element.ByteCount() + ((double)GemmFoldingOperands.MomentByteCount / GemmFoldingOperands.MomentColumns) : 0);
         double epilogue = area * Math.Max(instructions / LanesPerCycle, moved / L2BytesPerCycle);
+        double scales = shape.Folding == GemmFolding.Applies ? ScaleCycles : 0, start = LaunchCycles + Math.Max(0, scales - CopyLatencyCycles);
         double cycles = config.PingPong
-            ? LaunchCycles + (waves * Math.Max(mainloop, epilogue / 2)) + epilogue
-            : LaunchCycles + (waves * (mainloop + epilogue)) + (shape.Folding == GemmFolding.Applies ? (waves - 1) * ScaleCycles : 0);
+            ? start + (waves * Math.Max(mainloop, epilogue / 2)) + epilogue
+            : start + (waves * (mainloop + epilogue)) + ((waves - 1) * scales);
         return new WarpgroupGemmEstimate(config, tiles, waves, mainloop, epilogue, cycles);
     }
 
