@@ -8,6 +8,9 @@ internal static class FewRowsGemmTiles
     // estimated. Luo et al., "Benchmarking and Dissecting the Nvidia Hopper GPU Architecture" (2024), have 2.7 to 3.3 TB/s for an H800.
     private const double ClusterBytesPerCycle = 12, ClusterBarrierCycles = 600;
 
+    // Three warps, of which four lanes share a token.
+    private const int TokensOfScales = 24;
+
     private const int MostStages = 8, FewestStages = 3, MostCluster = 8, LargestTile = 256, SmallestTile = 24;
 
     // With more rows than these reach, gemm_sm90.cu has large tiles enough; and more numbers of parts of the rows gain nothing.
@@ -63,7 +66,8 @@ internal static class FewRowsGemmTiles
 
     private static FewRowsGemmConfig? Config(GemmShape shape, int tokens, int weights, (int M, int N, int Splits) cluster, DeviceLimits device)
     {
-        FewRowsGemmConfig one = new(shape.Element, shape.Output, tokens, weights, 1, cluster.M, cluster.N, cluster.Splits, shape.Epilogue, shape.Folding);
+        FewRowsGemmConfig one = new(
+            shape.Element, shape.Output, tokens, weights, 1, cluster.M, cluster.N, cluster.Splits, shape.Epilogue, shape.Folding);
         int stages = Math.Min(MostStages, (device.SharedBytesPerBlock - one.ScaleBytes) / (one.SharedBytes - one.ScaleBytes));
         FewRowsGemmConfig config = one with { Stages = stages };
         return stages < FewestStages || config.SumBytes > stages * (tokens + weights) * WarpgroupGemmConfig.SliceK * shape.Element.ByteCount()
@@ -98,6 +102,9 @@ internal static class FewRowsGemmTiles
         double copies = 2 * k * Math.Max(asked / share, (config.BlockM + config.BlockN) / Sm90Rates.PortBytes);
         double latency = slices * Sm90Rates.CopyLatency / config.Stages;
         double mainloop = Math.Max(Math.Max(multiply, shared), Math.Max(copies, latency));
+        // Meanwhile other warps put the tokens' moments together.
+        if (shape.Folding == GemmFolding.Applies)
+            mainloop = Math.Max(mainloop, Math.Ceiling((double)config.BlockM / config.Splits / TokensOfScales) * Sm90Rates.Scales);
         // All sums go through shared memory, there and back; those of the other parts of K come from other blocks.
         double turn = 2 * sums * sizeof(float) / Sm90Rates.SharedBytes, parts = config.Splits;
         double others = parts == 1 ? 0 : (sums * sizeof(float) * (parts - 1) / parts / ClusterBytesPerCycle) + ClusterBarrierCycles;

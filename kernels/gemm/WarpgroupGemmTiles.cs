@@ -7,10 +7,6 @@ namespace PixioCuda.Kernels;
 /// alone.</summary>
 internal static class WarpgroupGemmTiles
 {
-    // Rows' scales from moments, in front of a tile's products: two reads of the second-level cache, one behind the other. Hidden behind the
-    // first slices of a block's first tile, and by the other warpgroup's products where tiles go in turn.
-    private const double ScaleCycles = 800;
-
     // The largest leave the second-level cache the least to give; the widest is for few rows, and five tiles of 64 hold a picture of 264.
     private static readonly (int M, int N)[] Clusters = [(1, 1), (2, 1), (1, 2), (2, 2), (4, 2), (2, 4), (5, 1)];
 
@@ -76,9 +72,11 @@ internal static class WarpgroupGemmTiles
         double latency = slices * Sm90Rates.CopyLatency / config.Stages;
         double mainloop = Math.Max(Math.Max(multiply, shared), Math.Max(copies, latency));
         double epilogue = Sm90Rates.WayOut(shape, area);
+        double scales = shape.Folding == GemmFolding.Applies ? Sm90Rates.Scales : 0;
+        double start = Sm90Rates.Launch + Math.Max(0, scales - Sm90Rates.CopyLatency);
         double cycles = config.PingPong
-            ? Sm90Rates.Launch + (waves * Math.Max(mainloop, epilogue / 2)) + epilogue
-            : Sm90Rates.Launch + (waves * (mainloop + epilogue)) + (shape.Folding == GemmFolding.Applies ? (waves - 1) * ScaleCycles : 0);
+            ? start + (waves * Math.Max(mainloop, epilogue / 2)) + epilogue
+            : start + (waves * (mainloop + epilogue)) + ((waves - 1) * scales);
         return new GemmEstimate(config, tiles, waves, mainloop, epilogue, cycles);
     }
 

@@ -4,8 +4,8 @@
 //             are added in their order. So bits depend on SPLITS, which the number of rows decides; they are the same in every run.
 // Folding     As gemm_sm90.cu.
 // Mapping     One tile of C to a block. Weights are wgmma's rows, 64 to a warpgroup, and tokens its columns: any multiple of 8 of them, where
-//             the other way round 264 tokens are five tiles of 64. One more warpgroup copies. A cluster is CLUSTER_M blocks along the tokens x
-//             CLUSTER_N along the weights x SPLITS along K.
+//             the other way round 264 tokens are five tiles of 64. Of one more warpgroup a warp copies, and the others put moments together.
+//             A cluster is CLUSTER_M blocks along the tokens x CLUSTER_N along the weights x SPLITS along K.
 // Pipeline    As gemm_sm90.cu: STAGES slices of 64 columns, of which blocks that need the same rows fetch a part each for all of them.
 // Shared      [STAGES][BLOCK_M + BLOCK_N][64], rows of 128 bytes swizzled over 8 rows; then two mbarriers for each stage. After the products,
 //             in the stages: sums as float32, [BLOCK_M][BLOCK_N + 4], which the blocks of a cluster read from each other. Where folding
@@ -174,10 +174,11 @@ DEVICE void release(const Ring& ring, const Work& work, u32 stage) {
     }
 }
 
-/// What LayerNorm does to the block's tokens; four lanes put a token's moments together.
+/// What LayerNorm does to the block's tokens, by the warps that neither copy nor multiply; four lanes put a token's moments together.
 DEVICE void leave_scales(const GemmFewSm90Args& args, const Ring& ring, const Work& work) {
-    for (u32 first = work.first_token; first < work.end_token; first += kConsumerThreads / 4) {
-        u32 token = first + threadIdx.x / 4, rows[1] = {work.row + min_of(token, work.end_token - 1)};
+    constexpr u32 kFirstThread = kConsumerThreads + kWarpSize;
+    for (u32 first = work.first_token; first < work.end_token; first += (kThreads - kFirstThread) / 4) {
+        u32 token = first + (threadIdx.x - kFirstThread) / 4, rows[1] = {work.row + min_of(token, work.end_token - 1)};
         RowScale scales[1];
         load_row_scales<Element>(scales, args.moments, rows, args.k / kMomentColumns, args.eps);
         if (token < work.end_token && lane_index() % 4 == 0)
@@ -309,16 +310,19 @@ KERNEL(gemm_few_sm90, GemmFewSm90Args) {
     meet();    // the mbarriers are there
     launch_dependents();
     if (threadIdx.x >= kConsumerThreads) {
-        if (warp_index() == kConsumerThreads / kWarpSize && elect_one())
-            produce(args, ring, work);
-        warp_sync();    // barrier.cluster wants its lanes together
+        if (warp_index() == kConsumerThreads / kWarpSize) {
+            if (elect_one())
+                produce(args, ring, work);
+            warp_sync();    // barrier.cluster wants its lanes together
+        } else if constexpr (kFolding == Folding::kApplies) {
+            wait_for_dependencies();
+            leave_scales(args, ring, work);
+        }
     } else {
         u32 warpgroup = threadIdx.x / kWarpgroupSize;
-        // The residual and the moments, and C where something in front of this kernel still reads what lay there.
-        wait_for_dependencies();
-        if constexpr (kFolding == Folding::kApplies)
-            leave_scales(args, ring, work);
         Sums sums;
+        // The residual, and C where something in front of this kernel still reads what lay there.
+        wait_for_dependencies();
         multiply(sums, ring, work, warpgroup);
         barrier_sync(1, kConsumerThreads);    // all products have read the stages
         leave_sums(sums, ring.stages, warpgroup);

@@ -182,3 +182,28 @@ public class CudaConvertBench : CudaTokenBench
 
     private protected override KernelWork WorkOf(DeviceLimits device) => ConvertKernel.SelectConfig(Shape).Work(Shape);
 }
+
+/// <summary>A LayerNorm on its way into the weights of a product, as loading does it: float32 to bfloat16.</summary>
+public class CudaFoldNormBench : CudaTokenBench
+{
+    private FoldNormShape Shape => new(Batch * BenchSize.Tokens, BenchSize.Hidden, Float, ElementType.BF16);
+
+    // Half as many floats as there are numbers.
+    private protected override long OutputLength => (long)Shape.Rows * Shape.Columns / 2;
+
+    private protected override Action<GpuStream> Prepare(DevicePointer<byte> x, DevicePointer<byte> y)
+    {
+        float[] ones = new float[BenchSize.Hidden];
+        Array.Fill(ones, 1);
+        DeviceMemory<float> weight = Upload(ones), added = Upload(new float[BenchSize.Hidden]);
+        DeviceMemory<float> sums = Upload(new float[Shape.Rows]), bias = Upload(new float[Shape.Rows]);
+        FoldNormKernel kernel = new(Device, FoldNormKernel.SelectConfig(Shape));
+        return stream => kernel.Launch(stream, Shape, x, weight.Pointer, added.Pointer, y, sums.Pointer, bias.Pointer);
+    }
+
+    // Two numbers in each float: the second one makes its upper half.
+    private protected override double Expected(int index) => BitConverter.UInt32BitsToSingle(
+        (BitConverter.SingleToUInt32Bits(X[2 * index]) >> 16) | (BitConverter.SingleToUInt32Bits(X[(2 * index) + 1]) & 0xFFFF0000));
+
+    private protected override KernelWork WorkOf(DeviceLimits device) => FoldNormKernel.SelectConfig(Shape).Work(Shape);
+}

@@ -13,7 +13,7 @@ public sealed class CudaBenchTests
         Emulator.Require();
         string output = await Run("--filter", "*Suites.Cuda*");
         string[] suites = ["Qkv", "Proj", "Fc1", "Fc2", "Attention", "AttentionProbabilities", "LayerNorm", "MeanTokens", "SelectTokens",
-            "AppendMean", "TokensToMap", "Convert", "PatchEmbed", "PosEmbed", "Resize", "Model"];
+            "AppendMean", "TokensToMap", "Convert", "FoldNorm", "PatchEmbed", "PosEmbed", "Resize", "Model"];
         Assert.All(suites, suite => Assert.Contains($"Cuda{suite}Bench", output, StringComparison.Ordinal));
         Assert.Contains("device us", output, StringComparison.Ordinal);
     }

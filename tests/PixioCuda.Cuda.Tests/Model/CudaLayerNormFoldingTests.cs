@@ -1,5 +1,3 @@
-using PixioCuda.Cuda;
-using PixioCuda.Kernels;
 using PixioCuda.Tests;
 using PixioCuda.Tests.Model;
 using PixioCuda.Weights;
@@ -119,8 +117,33 @@ public sealed class CudaLayerNormFoldingTests
             Emulator.Require();
             using PixioModel model = PixioModel.Load(folder, new PixioModelOptions { Device = device, Precision = precision });
             EncoderOutputs outputs = model.CreateOutputs(new InputShape(2, 32), Last);
-            model.Run([.. Enumerable.Range(0, 2 * 3 * 32 * 32).Select(i => MathF.Sin(i))], outputs);
+            float[] pixels = [.. Enumerable.Range(0, 2 * 3 * 32 * 32).Select(i => MathF.Sin(i))];
+            model.Run(pixels, outputs);
             return outputs.Values.ToArray();
+        }
+    }
+
+    /// <summary>What docs/decisions/0023 has of the reference models: errors with norms folded (9.0), and with kernels for them (8.0).</summary>
+    [Theory(Explicit = true)]
+    [InlineData("tiny")]
+    [InlineData("tiny-hd96")]
+    [InlineData("tiny-massive")]
+    public void Errors_are_printed(string folderName)
+    {
+        GoldenFolder folder = Goldens.Folder(folderName);
+        foreach (PixioPrecision precision in new[] { PixioPrecision.BF16, PixioPrecision.FP16 })
+        {
+            foreach (string device in new[] { Ampere, Hopper })
+            {
+                using PixioModel model = Load(folderName, device, precision);
+                EncoderOutputs outputs = GoldenModels.Run(model, folder.PixelValues("square"), new EncoderTaps { LastHiddenState = true, PoolerOutput = true });
+                foreach (string name in new[] { "last_hidden_state", "pooler_output" })
+                {
+                    double official = (precision == PixioPrecision.BF16 ? folder.BFloat16Error("square", name) : folder.Float16Error("square", name))!.Value;
+                    double error = Accuracy.RelativeL2(outputs[name].Span, folder.Tensor("square", name).Values);
+                    TestContext.Current.SendDiagnosticMessage($"{folderName} {precision} {device} {name}: {error:g3}, official {official:g3}");
+                }
+            }
         }
     }
 
