@@ -176,9 +176,9 @@ DEVICE void release(const Ring& ring, const Work& work, u32 stage) {
 
 /// What LayerNorm does to the block's tokens, by the warps that neither copy nor multiply; four lanes put a token's moments together.
 DEVICE void leave_scales(const GemmFewSm90Args& args, const Ring& ring, const Work& work) {
-    constexpr u32 kFirstThread = kConsumerThreads + kWarpSize;
-    for (u32 first = work.first_token; first < work.end_token; first += (kThreads - kFirstThread) / 4) {
-        u32 token = first + (threadIdx.x - kFirstThread) / 4, rows[1] = {work.row + min_of(token, work.end_token - 1)};
+    constexpr u32 kFirstWarp = kConsumerThreads / kWarpSize + 1, kWarps = kThreads / kWarpSize - kFirstWarp, kTokens = kWarpSize / 4;
+    for (u32 first = work.first_token + (warp_index() - kFirstWarp) * kTokens; first < work.end_token; first += kWarps * kTokens) {
+        u32 token = first + lane_index() / 4, rows[1] = {work.row + min_of(token, work.end_token - 1)};
         RowScale scales[1];
         load_row_scales<Element>(scales, args.moments, rows, args.k / kMomentColumns, args.eps);
         if (token < work.end_token && lane_index() % 4 == 0)

@@ -50,8 +50,16 @@ public sealed class GemmCompilationTests
         [
             .. new[] { 8, 264, 528 }.SelectMany(rows => GemmShapes.Encoder(rows, 1280, 5120, ElementType.BF16, ElementType.F32))
                 .Select(shape => shape.HasResidual ? shape : shape with { Output = ElementType.BF16 })
+                .SelectMany(shape => new[]
+                {
+                    shape,
+                    shape with
+                    {
+                        Folding = shape.HasResidual ? GemmFolding.Prepares : shape.HasBias ? GemmFolding.Applies : GemmFolding.None,
+                    },
+                })
                 .SelectMany(shape => FewRowsGemmTiles.Candidates(shape, DeviceLimits.H200).OrderBy(estimate => estimate.Cycles)
-                    .Where((_, number) => number is 0 or 1 || number % 60 == 0))
+                    .Where((_, number) => number is 0 or 1 || number % 120 == 0))
                 .Select(estimate => estimate.Config).Distinct(),
         ];
         Assert.True(configs.Length > 50, $"only {configs.Length} configurations");

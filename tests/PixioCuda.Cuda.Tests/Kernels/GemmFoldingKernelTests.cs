@@ -25,8 +25,27 @@ public sealed class GemmFoldingKernelTests
     {
         using GpuDevice device = Emulator.Open(Hopper);
         GemmShape shape = Applies(m, n, k, Type(element), Enum.Parse<GemmEpilogue>(epilogue));
+        CheckApplies(device, shape, massive, config: null);
+    }
+
+    /// <summary>The same by gemm_few_sm90.cu: tile of tokens x weights, cluster along tokens x weights x K.</summary>
+    [Theory]
+    [InlineData(1, 64, 64, "BF16", "Bias", 1, new[] { 8, 64, 1, 1, 1 })]
+    [InlineData(63, 40, 256, "F16", "BiasGelu", 200, new[] { 32, 64, 2, 1, 2 })]
+    [InlineData(65, 264, 1280, "BF16", "BiasGelu", 1000, new[] { 40, 128, 2, 3, 1 })]
+    [InlineData(100, 392, 640, "BF16", "Bias", 1, new[] { 104, 192, 1, 2, 3 })]
+    public void A_product_of_few_rows_that_applies_is_that_of_the_normed_rows(
+        int m, int n, int k, string element, string epilogue, double massive, int[] tile)
+    {
+        using GpuDevice device = Emulator.Open(Hopper);
+        GemmShape shape = Applies(m, n, k, Type(element), Enum.Parse<GemmEpilogue>(epilogue));
+        CheckApplies(device, shape, massive, FewRows(shape, tile));
+    }
+
+    private static void CheckApplies(GpuDevice device, GemmShape shape, double massive, GemmConfig? config)
+    {
         NormedProductCase test = new(shape, massive);
-        GemmKernel kernel = new(device, shape);
+        GemmKernel kernel = new(device, shape, config);
         byte[] first = test.Run(device, kernel, 1);
         for (ulong seed = 2; seed <= Seeds; seed++)
             Assert.Equal(first, test.Run(device, kernel, seed));
@@ -66,7 +85,24 @@ public sealed class GemmFoldingKernelTests
     {
         using GpuDevice device = Emulator.Open(Hopper);
         GemmShape shape = Prepares(m, n, k, Type(element));
-        GemmKernel kernel = new(device, shape), plain = new(device, shape with { Folding = GemmFolding.None });
+        CheckPrepares(device, shape, massive, new(device, shape), new(device, shape with { Folding = GemmFolding.None }));
+    }
+
+    /// <summary>The same by gemm_few_sm90.cu: tile of tokens x weights, cluster along tokens x weights x K.</summary>
+    [Theory]
+    [InlineData(1, 64, 64, "BF16", 1, new[] { 8, 64, 1, 1, 1 })]
+    [InlineData(65, 192, 96, "BF16", 1000, new[] { 40, 64, 2, 3, 1 })]
+    [InlineData(63, 320, 136, "F16", 50_000, new[] { 32, 192, 2, 1, 2 })]
+    [InlineData(90, 128, 1288, "BF16", 1, new[] { 96, 128, 1, 1, 4 })]
+    public void A_product_of_few_rows_that_prepares_leaves_its_copy_and_moments(int m, int n, int k, string element, double massive, int[] tile)
+    {
+        using GpuDevice device = Emulator.Open(Hopper);
+        GemmShape shape = Prepares(m, n, k, Type(element)), none = shape with { Folding = GemmFolding.None };
+        CheckPrepares(device, shape, massive, new(device, shape, FewRows(shape, tile)), new(device, none, FewRows(none, tile)));
+    }
+
+    private static void CheckPrepares(GpuDevice device, GemmShape shape, double massive, GemmKernel kernel, GemmKernel plain)
+    {
         (byte[] c, byte[] copy, byte[] moments) = RunStream(device, shape, kernel, massive, 1);
         for (ulong seed = 2; seed <= Seeds; seed++)
         {
@@ -213,7 +249,7 @@ public sealed class GemmFoldingKernelTests
         using DeviceMemory<byte> c = Numbers.Upload(device, residual, ElementType.F32);
         using DeviceMemory<byte> copy = device.Allocate<byte>((long)shape.M * shape.N * 2);
         using DeviceMemory<byte> moments = device.Allocate<byte>(GemmFoldingOperands.MomentBytes(shape.M, shape.N));
-        bool prepares = ((WarpgroupGemmConfig)kernel.Config).Folding == GemmFolding.Prepares;
+        bool prepares = kernel.Config is WarpgroupGemmConfig { Folding: GemmFolding.Prepares } or FewRowsGemmConfig { Folding: GemmFolding.Prepares };
         _ = Emulator.TakeTraffic();
         kernel.Launch(
             stream, a.Pointer, w.Pointer, bias.Pointer, c.Pointer, c.Pointer, prepares ? new(moments.Pointer, Copy: copy.Pointer) : default);
@@ -248,6 +284,9 @@ public sealed class GemmFoldingKernelTests
         Assert.True(all.Length > 40, "few configurations");
         return all;
     }
+
+    private static FewRowsGemmConfig FewRows(GemmShape shape, int[] tile)
+        => new(shape.Element, shape.Output, tile[0], tile[1], Stages: 4, tile[2], tile[3], tile[4], shape.Epilogue, shape.Folding);
 
     private static ElementType Type(string name) => Enum.Parse<ElementType>(name);
 
