@@ -259,20 +259,36 @@ DEVICE void store_moments(const GemmSm90Args& args, const Sums& sums, TileOrigin
     }
 }
 
+/// This lane's sums of the j-th 8 columns of the tile become those of normed rows, with their bias: in their place, as they are most of what
+/// registers hold.
+DEVICE void norm_columns(const GemmSm90Args& args, Sums& sums, const RowScales& scales, TileOrigin tile, u32 j) {
+    u32 column = tile.column + 8 * j + lane_index() % 4 * 2;
+    float bias[2] = {}, row_sums[2] = {};
+    if (column < args.n) {
+        load_floats(args.bias + column, bias);
+        load_floats(args.row_sums + column, row_sums);
+    }
+    UNROLL for (u32 i = 0; i < kRowsOfLane; i++) {
+        float* sum = &sums[i / 2][4 * j + 2 * (i % 2)];
+        sum[0] = normed(sum[0], scales[i], row_sums[0], bias[0]), sum[1] = normed(sum[1], scales[i], row_sums[1], bias[1]);
+    }
+}
+
 /// The warpgroup's rows on their way out.
 DEVICE void finish_tile(const GemmSm90Args& args, Sums& sums, const RowScales& scales, TileOrigin tile, u32 first_row) {
-    constexpr Epilogue kOfSums = kEpilogue == Epilogue::kBiasResidual ? Epilogue::kBias : kEpilogue;
+    constexpr Epilogue kOfNormed = kEpilogue == Epilogue::kBiasGelu ? Epilogue::kGelu : Epilogue::kNone;
+    constexpr Epilogue kOfSums = kFolding == Folding::kApplies ? kOfNormed
+        : kEpilogue == Epilogue::kBiasResidual ? Epilogue::kBias : kEpilogue;
     constexpr u32 kGroup = QuadExchange<Output>::kGroup;    // columns / 8 that four lanes exchange among themselves
     UNROLL for (u32 j = 0; j < kBlockN / 8; j += kGroup) {
-        float bias[kGroup][2] = {}, row_sums[kGroup][2] = {};
-        if constexpr (kOfSums != Epilogue::kNone) {
+        float bias[kGroup][2] = {};
+        if constexpr (kFolding == Folding::kApplies) {
+            UNROLL for (u32 i = 0; i < kGroup; i++) norm_columns(args, sums, scales, tile, j + i);
+        } else if constexpr (kOfSums != Epilogue::kNone) {
             UNROLL for (u32 i = 0; i < kGroup; i++) {
                 u32 column = tile.column + 8 * (j + i) + lane_index() % 4 * 2;
-                if (column < args.n) {
+                if (column < args.n)
                     load_floats(args.bias + column, bias[i]);
-                    if constexpr (kFolding == Folding::kApplies)
-                        load_floats(args.row_sums + column, row_sums[i]);
-                }
             }
         }
         u32 column = tile.column + 8 * j + QuadExchange<Output>::column();
@@ -281,10 +297,7 @@ DEVICE void finish_tile(const GemmSm90Args& args, Sums& sums, const RowScales& s
             UNROLL for (u32 c = 0; c < kGroup; c++) {
                 const float* sum = &sums[i / 2][4 * (j + c) + 2 * (i % 2)];
                 values[c][0] = sum[0], values[c][1] = sum[1];
-                if constexpr (kFolding == Folding::kApplies)
-                    finish_normed<kOfSums, Output>(values[c], scales[i], row_sums[c], bias[c]);
-                else
-                    finish<kOfSums, Output>(values[c], bias[c], bias[c]);
+                finish<kOfSums, Output>(values[c], bias[c], bias[c]);
             }
             Words4 words = QuadExchange<Output>::exchange(values);
             u32 row = row_of(tile, first_row, i);

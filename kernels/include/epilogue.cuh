@@ -6,8 +6,8 @@
 #include "gelu.cuh"
 #include "memory.cuh"
 
-/// Chosen when a kernel is compiled.
-enum class Epilogue { kNone, kBias, kBiasGelu, kBiasResidual };
+/// Chosen when a kernel is compiled; kGelu is what is left of kBiasGelu where the bias is in the sums already.
+enum class Epilogue { kNone, kBias, kBiasGelu, kBiasResidual, kGelu };
 
 /// Where the rows of a matrix lie, in elements: row r begins at r / group * group_pitch + r % group * pitch. Groups are the images of a batch
 /// of which some tokens are meant; kernels that are compiled without groups take the pitch alone.
@@ -29,9 +29,9 @@ DEVICE u64 row_offset(const Rows& rows, u32 row) {
 template <Epilogue kEpilogue, typename Output, u32 kCount>
 DEVICE void finish(float (&sums)[kCount], const float (&bias)[kCount], const float (&residual)[kCount]) {
     UNROLL for (u32 i = 0; i < kCount; i++) {
-        if constexpr (kEpilogue != Epilogue::kNone)
+        if constexpr (kEpilogue != Epilogue::kNone && kEpilogue != Epilogue::kGelu)
             sums[i] += bias[i];
-        if constexpr (kEpilogue == Epilogue::kBiasGelu)
+        if constexpr (kEpilogue == Epilogue::kBiasGelu || kEpilogue == Epilogue::kGelu)
             sums[i] = gelu<Output>(sums[i]);
         if constexpr (kEpilogue == Epilogue::kBiasResidual)
             sums[i] += residual[i];

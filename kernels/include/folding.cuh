@@ -5,8 +5,6 @@
 
 #include "convert.cuh"
 #include "device.cuh"
-#include "epilogue.cuh"
-#include "gelu.cuh"
 #include "math.cuh"
 #include "memory.cuh"
 #include "reduce.cuh"
@@ -80,13 +78,7 @@ DEVICE void load_row_scales(RowScale (&scales)[kRows], const Moments* moments, c
     }
 }
 
-/// kCount neighbouring sums of products of a row's copy become results of the normed row. `row_sums` are those of the folded weights. As
-/// finish() for the rest.
-template <Epilogue kEpilogue, typename Output, u32 kCount>
-DEVICE void finish_normed(float (&sums)[kCount], RowScale scale, const float (&row_sums)[kCount], const float (&bias)[kCount]) {
-    UNROLL for (u32 i = 0; i < kCount; i++) {
-        sums[i] = fused_multiply_add(fused_multiply_add(-scale.mean, row_sums[i], sums[i]), scale.scale, bias[i]);
-        if constexpr (kEpilogue == Epilogue::kBiasGelu)
-            sums[i] = gelu<Output>(sums[i]);
-    }
+/// A sum of products of a row's copy becomes that of the normed row, and the bias is added. `row_sum` is that of the folded weights.
+DEVICE float normed(float sum, RowScale scale, float row_sum, float bias) {
+    return fused_multiply_add(fused_multiply_add(-scale.mean, row_sum, sum), scale.scale, bias);
 }

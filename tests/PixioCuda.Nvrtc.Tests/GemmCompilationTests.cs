@@ -73,7 +73,8 @@ public sealed class GemmCompilationTests
         GemmShape gelu = new(64 * 264, 5120, 1280, ElementType.BF16, ElementType.BF16, GemmEpilogue.BiasGelu);
         GemmShape residual = new(64 * 264, 1280, 5120, ElementType.F16, ElementType.F32, GemmEpilogue.BiasResidual);
         GemmShape normed = gelu with { Folding = GemmFolding.Applies }, prepared = residual with { Folding = GemmFolding.Prepares };
-        return new[] { gelu, residual, normed, prepared }.Where(shape => WarpgroupGemmTiles.Allows(shape, device))
+        GemmShape qkv = new(64 * 264, 3840, 1280, ElementType.F16, ElementType.F16, GemmEpilogue.Bias) { Folding = GemmFolding.Applies };
+        return new[] { gelu, residual, normed, qkv, prepared }.Where(shape => WarpgroupGemmTiles.Allows(shape, device))
             .SelectMany(shape => WarpgroupGemmTiles.Candidates(shape, device)).Select(estimate => estimate.Config).OfType<WarpgroupGemmConfig>()
             .Where(config => config.ClusterM == config.ClusterN || config.ClusterM == 5);
     }
