@@ -1,4 +1,4 @@
-// C[M, N] = epilogue(A[M, K] W[N, K]^T) in bf16 or f16 on the tensor cores of sm_90a, for few rows: what gemm_sm90.cu computes, but for bits.
+// C[M, N] = epilogue(A[M, K] W[N, K]^T) in bf16 or f16 on the tensor cores of sm_90a for few rows: what gemm_sm90.cu computes, but for bits.
 //
 // Precision   As gemm_sm90.cu. K may be split among the blocks of a cluster: each part is summed in one accumulator, ascending, and the parts
 //             are added in their order. So bits depend on SPLITS, which the number of rows decides; they are the same in every run.
@@ -243,8 +243,10 @@ DEVICE void finish_sums(
     const GemmFewSm90Args& args, const Ring& ring, u32 token, u64 place, float (&sums)[kVector], const float (&bias)[kVector],
     const float (&row_sums)[kVector]) {
     if constexpr (kFolding == Folding::kApplies) {
-        u64 scale = load_shared8(ring.scale(token));
-        finish_normed<kEpilogue, Output>(sums, {as_float(static_cast<u32>(scale)), as_float(static_cast<u32>(scale >> 32))}, row_sums, bias);
+        u64 words = load_shared8(ring.scale(token));
+        RowScale scale = {as_float(static_cast<u32>(words)), as_float(static_cast<u32>(words >> 32))};
+        UNROLL for (u32 i = 0; i < kVector; i++) sums[i] = normed(sums[i], scale, row_sums[i], bias[i]);
+        finish<kEpilogue == Epilogue::kBiasGelu ? Epilogue::kGelu : Epilogue::kNone, Output>(sums, bias, bias);
     } else {
         float residual[kVector] = {};
         if constexpr (kEpilogue == Epilogue::kBiasResidual)
