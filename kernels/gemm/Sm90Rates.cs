@@ -24,8 +24,8 @@ internal static class Sm90Rates
     /// <summary>Cycles from the launch to the first product, and from the last store to the end.</summary>
     public const double Launch = 1500;
 
-    /// <summary>Cycles in which rows' scales come from moments, in front of a tile's products: two or three loads behind each other, and sums over
-    /// lanes; estimated. A block's first tile waits for its first slice meanwhile; of others, the other warpgroup's products hide it where
+    /// <summary>Cycles in which rows' scales come from moments, in front of a tile's products: two or three loads behind each other, and sums
+    /// over lanes; estimated. A block's first tile waits for its first slice meanwhile; of others, the other warpgroup's products hide it where
     /// tiles go in turn.</summary>
     public const double Scales = 1000;
 

@@ -30,8 +30,8 @@ struct RowScale {
     float mean, scale;
 };
 
-/// Moments of kMomentColumns numbers that kLanes neighbouring lanes hold, as many each; all of them get them. Squares are taken around the mean,
-/// so that channels hundreds of times larger than the rest (massive activations) cost no digits.
+/// Moments of kMomentColumns numbers that kLanes neighbouring lanes hold, as many each; all of them get them. Squares are taken around the
+/// mean, so that channels hundreds of times larger than the rest (massive activations) cost no digits.
 template <u32 kLanes = 4>
 DEVICE Moments moments_of(const float (&values)[kMomentColumns / kLanes]) {
     float sum = 0, squares = 0;
