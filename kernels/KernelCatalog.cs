@@ -88,7 +88,8 @@ internal static class KernelCatalog
             => GemmKernel.SelectConfig(new GemmShape(m, n, k, element, output, epilogue), device);
     }
 
-    /// <summary>What most blocks launch, and loading takes, where products do LayerNorms; the first and the last block have some as above.</summary>
+    /// <summary>What most blocks launch, and loading takes, where products do LayerNorms; the first and the last block have some as
+    /// above.</summary>
     private static IEnumerable<IKernelConfig> FoldedProducts(EncoderDimensions model, ElementType element, int rows, DeviceLimits device)
     {
         int d = model.HiddenSize;

@@ -36,6 +36,9 @@ internal static class WarpgroupGemmTiles
     // multiply-add of a norm; a copy and moments.
     private const double StoreInstructions = 4, GeluInstructions = 14, ResidualInstructions = 3, NormInstructions = 1, CopyInstructions = 5;
 
+    // Moments that are left, for each sum.
+    private const double MomentBytes = (double)GemmFoldingOperands.MomentByteCount / GemmFoldingOperands.MomentColumns;
+
     // What a multiprocessor issues in a cycle.
     private const double LanesPerCycle = 128;
 
@@ -106,9 +109,10 @@ internal static class WarpgroupGemmTiles
             + (shape.HasResidual ? ResidualInstructions : 0) + (shape.Folding == GemmFolding.Applies ? NormInstructions : 0)
             + (shape.Folding == GemmFolding.Prepares ? CopyInstructions : 0);
         double moved = shape.Output.ByteCount() + (shape.HasResidual ? shape.Residual.ByteCount() : 0)
-            + (shape.Folding == GemmFolding.Prepares ? shape.Element.ByteCount() + ((double)GemmFoldingOperands.MomentByteCount / GemmFoldingOperands.MomentColumns) : 0);
+            + (shape.Folding == GemmFolding.Prepares ? shape.Element.ByteCount() + MomentBytes : 0);
         double epilogue = area * Math.Max(instructions / LanesPerCycle, moved / L2BytesPerCycle);
-        double scales = shape.Folding == GemmFolding.Applies ? ScaleCycles : 0, start = LaunchCycles + Math.Max(0, scales - CopyLatencyCycles);
+        double scales = shape.Folding == GemmFolding.Applies ? ScaleCycles : 0;
+        double start = LaunchCycles + Math.Max(0, scales - CopyLatencyCycles);
         double cycles = config.PingPong
             ? start + (waves * Math.Max(mainloop, epilogue / 2)) + epilogue
             : start + (waves * (mainloop + epilogue)) + ((waves - 1) * scales);

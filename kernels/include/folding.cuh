@@ -30,8 +30,8 @@ struct RowScale {
     float mean, scale;
 };
 
-/// Moments of kMomentColumns numbers that four neighbouring lanes hold, 16 each; all four get them. Squares are taken around the mean, so that
-/// channels hundreds of times larger than the rest (massive activations) cost no digits.
+/// Moments of kMomentColumns numbers that four neighbouring lanes hold, 16 each; all four get them. Squares are taken around the mean, so
+/// that channels hundreds of times larger than the rest (massive activations) cost no digits.
 DEVICE Moments moments_of(const float (&values)[kMomentColumns / 4]) {
     float sum = 0, squares = 0;
     UNROLL for (u32 i = 0; i < kMomentColumns / 4; i++) sum += values[i];
@@ -43,8 +43,8 @@ DEVICE Moments moments_of(const float (&values)[kMomentColumns / 4]) {
     return {mean, lanes_sum<4>(squares)};
 }
 
-/// The scales of kRows rows of a copy in T, of which each has `groups` moments, and which four neighbouring lanes share; all four get them. Groups have as
-/// many columns each: the row's squares are those within the groups, and kMomentColumns times those of the groups' means.
+/// The scales of kRows rows of a copy in T, of which each has `groups` moments, and which four neighbouring lanes share; all four get them.
+/// Groups have as many columns each: the row's squares are those within the groups, and kMomentColumns times those of the groups' means.
 template <typename T, u32 kRows>
 DEVICE void load_row_scales(RowScale (&scales)[kRows], const Moments* moments, const u32 (&rows)[kRows], u32 groups, float eps) {
     float sums[kRows] = {}, within[kRows] = {}, between[kRows] = {};
