@@ -67,7 +67,8 @@ internal static class ExpectedTimes
         LayerNormShape norm = new(batch, tokens, 0, tokens, d, Single, Half), last = norm with { Output = Single };
         // The first block's norm1 and the last one's norm2; all others are folded into the products around them.
         yield return Moved("layer_norm", 2, "", LayerNormKernel.SelectConfig(norm).Work(norm), 1);
-        GemmShape qkv = new(rows, 3 * d, d, Half, Half, GemmEpilogue.Bias), fc1 = new(rows, model.MlpSize, d, Half, Half, GemmEpilogue.BiasGelu);
+        GemmShape qkv = new(rows, 3 * d, d, Half, Half, GemmEpilogue.Bias);
+        GemmShape fc1 = qkv with { N = model.MlpSize, Epilogue = GemmEpilogue.BiasGelu };
         GemmShape proj = new(rows, d, d, Half, Single, GemmEpilogue.BiasResidual), fc2 = proj with { K = model.MlpSize };
         yield return Product("qkv, first block", 1, qkv, fast);
         yield return Product("qkv", layers - 1, qkv with { Folding = GemmFolding.Applies }, fast);

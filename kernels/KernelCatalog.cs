@@ -95,7 +95,8 @@ internal static class KernelCatalog
     /// <summary>A single picture's products also as they are where bits may depend on the batch.</summary>
     private static bool[] Modes(int batch) => batch == 1 ? [false, true] : [false];
 
-    /// <summary>What most blocks launch, and loading takes, where products do LayerNorms; the first and the last block have some as above.</summary>
+    /// <summary>What most blocks launch, and loading takes, where products do LayerNorms; the first and the last block have some as
+    /// above.</summary>
     private static IEnumerable<IKernelConfig> FoldedProducts(
         EncoderDimensions model, ElementType element, int batch, int tokens, DeviceLimits device)
     {

@@ -51,11 +51,14 @@ internal static class TileTimes
             int rows = batch * tokens;
             // As most blocks have them.
             bool isFolded = GemmFoldings.Allows(width, hidden, Half, DeviceLimits.Of(info));
-            GemmFolding applies = isFolded ? GemmFolding.Applies : GemmFolding.None, prepares = isFolded ? GemmFolding.Prepares : GemmFolding.None;
-            same &= Measure(device, stream, fast, batch, "qkv", new(rows, 3 * width, width, Half, Half, GemmEpilogue.Bias) { Folding = applies });
-            same &= Measure(device, stream, fast, batch, "proj", new(rows, width, width, Half, Stream, GemmEpilogue.BiasResidual) { Folding = prepares });
-            same &= Measure(device, stream, fast, batch, "fc1", new(rows, hidden, width, Half, Half, GemmEpilogue.BiasGelu) { Folding = applies });
-            same &= Measure(device, stream, fast, batch, "fc2", new(rows, width, hidden, Half, Stream, GemmEpilogue.BiasResidual) { Folding = prepares });
+            GemmFolding applies = isFolded ? GemmFolding.Applies : GemmFolding.None;
+            GemmFolding prepares = isFolded ? GemmFolding.Prepares : GemmFolding.None;
+            GemmShape qkv = new(rows, 3 * width, width, Half, Half, GemmEpilogue.Bias) { Folding = applies };
+            GemmShape proj = new(rows, width, width, Half, Stream, GemmEpilogue.BiasResidual) { Folding = prepares };
+            same &= Measure(device, stream, fast, batch, "qkv", qkv);
+            same &= Measure(device, stream, fast, batch, "proj", proj);
+            same &= Measure(device, stream, fast, batch, "fc1", qkv with { N = hidden, Epilogue = GemmEpilogue.BiasGelu });
+            same &= Measure(device, stream, fast, batch, "fc2", proj with { K = hidden });
         }
 
         return same ? 0 : 1;

@@ -17,7 +17,8 @@ internal struct FoldNormArgs
     public uint Columns;
 }
 
-/// <summary>Rows of a weight that takes a LayerNorm in: [Rows, Columns] of the stored type -> [Rows, Columns] of the element type.</summary>
+/// <summary>Rows of a weight that takes a LayerNorm in: [Rows, Columns] of the stored type -> [Rows, Columns] of the element
+/// type.</summary>
 internal readonly record struct FoldNormShape(int Rows, int Columns, ElementType Input, ElementType Output);
 
 /// <summary>The tunables of fold_norm.cu.</summary>
@@ -43,15 +44,16 @@ internal sealed record FoldNormConfig(ElementType Input, ElementType Output) : I
     /// <summary>Rows of a block.</summary>
     public int RowsPerBlock => Threads / WarpSize;
 
-    /// <summary>What a launch moves: every weight once in and out, the norm's weight and bias for every row, and of every row its bias and sum,
-    /// for which a whole sector of 32 bytes is asked.</summary>
+    /// <summary>What a launch moves: every weight once in and out, the norm's weight and bias for every row, and of every row its bias and
+    /// sum, for which a whole sector of 32 bytes is asked.</summary>
     public KernelWork Work(FoldNormShape shape)
     {
         const int Sector = 32;
-        long elements = (long)shape.Rows * shape.Columns, norm = 2L * shape.Columns * sizeof(float), bias = (long)shape.Rows * sizeof(float);
+        long elements = (long)shape.Rows * shape.Columns, norm = 2L * shape.Columns * sizeof(float);
+        long vector = 3L * shape.Rows * sizeof(float);
         long read = elements * Input.ByteCount(), written = elements * Output.ByteCount();
         return new KernelWork(
-            read + (shape.Rows * (norm + Sector)), written + (2L * shape.Rows * Sector), 5.0 * elements, read + written + norm + (3 * bias));
+            read + (shape.Rows * (norm + Sector)), written + (2L * shape.Rows * Sector), 5.0 * elements, read + written + norm + vector);
     }
 }
 
@@ -80,7 +82,8 @@ internal sealed class FoldNormKernel
         if (shape.Rows < 0 || shape.Columns < 1 || shape.Columns % FoldNormConfig.Vector != 0 || shape.Output == ElementType.F32)
         {
             throw new NotSupportedException(
-                $"A LayerNorm cannot be folded into {shape}: it takes 16-bit results, and rows of a multiple of {FoldNormConfig.Vector} columns.");
+                $"A LayerNorm cannot be folded into {shape}: it takes 16-bit results, and rows of a multiple of {FoldNormConfig.Vector} "
+                + "columns.");
         }
 
         return new FoldNormConfig(shape.Input, shape.Output);

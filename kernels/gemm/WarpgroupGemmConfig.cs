@@ -89,8 +89,8 @@ internal sealed record WarpgroupGemmConfig(
     }
 
     /// <summary>What a launch moves: A once for each column of clusters' tiles, W once for each row of them, the residual
-    /// and C once. Where folding applies, each column of tiles asks twice for A's moments, and the sums of W's rows go with the bias; where it
-    /// prepares, the copy and moments of C go out once.</summary>
+    /// and C once. Where folding applies, each column of tiles asks twice for A's moments, and the sums of W's rows go with the bias; where
+    /// it prepares, the copy and moments of C go out once.</summary>
     public override KernelWork Work(GemmShape shape)
     {
         (long rows, long columns) = ClusterTiles(shape);
@@ -103,8 +103,8 @@ internal sealed record WarpgroupGemmConfig(
         long read = applies ? GemmFoldingOperands.MomentBytes(shape.M, shape.K) : 0;
         long left = prepares ? (elements * size) + GemmFoldingOperands.MomentBytes(shape.M, shape.N) : 0;
         return new KernelWork(
-            (a * columns) + (w * rows) + (bias * rows * ClusterM * WarpsM) + residual + (2 * read * columns * ClusterN), c + left, shape.Flops,
-            a + w + bias + residual + read + c + left);
+            (a * columns) + (w * rows) + (bias * rows * ClusterM * WarpsM) + residual + (2 * read * columns * ClusterN), c + left,
+            shape.Flops, a + w + bias + residual + read + c + left);
     }
 
     public override int Band(GemmShape shape, int smCount)

@@ -13,8 +13,8 @@
 //             or of A, fetch a part each for all of them. Weights of the first slices are fetched before the kernel in front of this one
 //             has ended.
 // Shared      [STAGES][BLOCK_M + BLOCK_N][64], rows of 128 bytes swizzled over 8 rows; then two mbarriers for each stage.
-// Way out     Lanes of four exchange sums until each has 16 bytes of a row, then store: whole sectors, no shared memory. Four lanes share the
-//             rows' moments too: those of A are read and put together in front of a tile's products.
+// Way out     Lanes of four exchange sums until each has 16 bytes of a row, then store: whole sectors, no shared memory. Four lanes share
+//             the rows' moments too: those of A are read and put together in front of a tile's products.
 // Roofline    2 M N K FLOP. A is asked for ceil(N / (CLUSTER_N * BLOCK_N)) times, W ceil(M / (CLUSTER_M * BLOCK_M)) times; DRAM sees
 //             each once when the bands hold. With M >= 2 BLOCK_M bound by tensor cores; with few rows by reading W. Reached: not yet
 //             measured on a GPU.
@@ -259,8 +259,8 @@ DEVICE void store_moments(const GemmSm90Args& args, const Sums& sums, TileOrigin
     }
 }
 
-/// This lane's sums of the j-th 8 columns of the tile become those of normed rows, with their bias: in their place, as they are most of what
-/// registers hold.
+/// This lane's sums of the j-th 8 columns of the tile become those of normed rows, with their bias: in their place, as they are most of
+/// what registers hold.
 DEVICE void norm_columns(const GemmSm90Args& args, Sums& sums, const RowScales& scales, TileOrigin tile, u32 j) {
     u32 column = tile.column + 8 * j + lane_index() % 4 * 2;
     float bias[2] = {}, row_sums[2] = {};

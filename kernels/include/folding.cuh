@@ -44,8 +44,8 @@ DEVICE Moments moments_of(const float (&values)[kMomentColumns / kLanes]) {
     return {mean, lanes_sum<kLanes>(squares)};
 }
 
-/// The scales of kRows rows of a copy in T, of which each has `groups` moments, and which four neighbouring lanes share; all four get them. Groups have as
-/// many columns each: the row's squares are those within the groups, and kMomentColumns times those of the groups' means.
+/// The scales of kRows rows of a copy in T, of which each has `groups` moments, and which four neighbouring lanes share; all four get them.
+/// Groups have as many columns each: the row's squares are those within the groups, and kMomentColumns times those of the groups' means.
 template <typename T, u32 kRows>
 DEVICE void load_row_scales(RowScale (&scales)[kRows], const Moments* moments, const u32 (&rows)[kRows], u32 groups, float eps) {
     float sums[kRows] = {}, within[kRows] = {}, between[kRows] = {};

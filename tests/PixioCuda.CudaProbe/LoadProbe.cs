@@ -34,7 +34,8 @@ internal static unsafe class LoadProbe
         EncoderWeights weights = EncoderWeights.Bind(source, config);
         long start = Stopwatch.GetTimestamp();
         using CudaWeights loaded = CudaWeights.Load(
-            weights, config, PixelScale.Published, device, Precision.F32, folding: null, RingByteCount, progress: null, CancellationToken.None);
+            weights, config, PixelScale.Published, device, Precision.F32, folding: null, RingByteCount, progress: null,
+            CancellationToken.None);
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
 
         ulong memory = loaded.Matrix(new(WeightRole.PatchWeight)).Address, digest, digested;

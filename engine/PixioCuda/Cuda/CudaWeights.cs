@@ -70,8 +70,8 @@ internal sealed class CudaWeights : IDisposable
     /// <exception cref="CudaException">The device has too little memory, or fails.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public static CudaWeights Load(
-        EncoderWeights source, PixioConfig config, PixelScale scale, GpuDevice device, Precision precision, LayerNormFolding? folding, long ringByteCount,
-        IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
+        EncoderWeights source, PixioConfig config, PixelScale scale, GpuDevice device, Precision precision, LayerNormFolding? folding,
+        long ringByteCount, IProgress<LoadProgress>? progress, CancellationToken cancellationToken)
     {
         CudaWeights weights = new(device);
         try
@@ -102,9 +102,11 @@ internal sealed class CudaWeights : IDisposable
             WeightRing normRing = new(device, Math.Min(ringByteCount, StoredBytes(source, isNorm[true])));
             WeightRing ring = new(
                 device, Math.Min(ringByteCount, StoredBytes(source, stored)), folded.Length == 0 ? 0 : config.HiddenSize * sizeof(float));
-            Dictionary<WeightKey, WeightFold> folds = folded.ToDictionary(matrix => matrix.Weight, matrix => weights.Fold(matrix, config.HiddenSize));
+            Dictionary<WeightKey, WeightFold> folds = folded.ToDictionary(
+                matrix => matrix.Weight, matrix => weights.Fold(matrix, config.HiddenSize));
             List<WeightChunk> first = [.. isNorm[true].SelectMany(key => weights.Chunks(source, key, null, normRing))];
-            List<WeightChunk> chunks = [.. isNorm[false].SelectMany(key => weights.Chunks(source, key, folds.GetValueOrDefault(key), ring))];
+            List<WeightChunk> chunks =
+                [.. isNorm[false].SelectMany(key => weights.Chunks(source, key, folds.GetValueOrDefault(key), ring))];
             Action<int>? report = Report([.. first, .. chunks], weights.ByteCount, progress);
             if (!config.QkvBias)
                 weights.ClearBiases(folded.Select(matrix => matrix.Bias).Except(stored), 3 * config.HiddenSize);
@@ -132,7 +134,8 @@ internal sealed class CudaWeights : IDisposable
 
     /// <summary>Streams all weights, the patch projection to a copy whose rows are then padded into place.</summary>
     private void StreamWithPadding(
-        EncoderWeights source, PatchEmbedShape patch, WeightRing ring, List<WeightChunk> chunks, Action<int>? report, CancellationToken cancellationToken)
+        EncoderWeights source, PatchEmbedShape patch, WeightRing ring, List<WeightChunk> chunks, Action<int>? report,
+        CancellationToken cancellationToken)
     {
         IReadOnlyList<TensorInfo> parts = source.Parts(new(WeightRole.PatchWeight));
         using DeviceMemory<byte> copy = _device.Allocate<byte>((long)patch.Columns * patch.PatchElements * sizeof(float));
@@ -204,8 +207,8 @@ internal sealed class CudaWeights : IDisposable
     private IEnumerable<WeightChunk> Chunks(EncoderWeights source, WeightKey key, WeightFold? fold, WeightRing ring)
         => Chunks(source.Parts(key), _memory!.Pointer[_places[key].Offset], _places[key].Type, fold, ring);
 
-    /// <summary>The parts of a weight, stacked one behind the other, in stretches that fit the ring; of whole rows, where it takes a LayerNorm
-    /// in.</summary>
+    /// <summary>The parts of a weight, stacked one behind the other, in stretches that fit the ring; of whole rows, where it takes a
+    /// LayerNorm in.</summary>
     private static IEnumerable<WeightChunk> Chunks(
         IReadOnlyList<TensorInfo> parts, DevicePointer<byte> destination, ElementType type, WeightFold? fold, WeightRing ring)
     {

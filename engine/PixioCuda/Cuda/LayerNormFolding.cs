@@ -11,9 +11,9 @@ namespace PixioCuda.Cuda;
 internal sealed record FoldedMatrix(WeightKey Weight, WeightKey Bias, WeightKey NormWeight, WeightKey NormBias);
 
 /// <summary>
-/// Takes LayerNorms out of a graph whose products can do them (docs/decisions/0023): the product that adds to the residual stream leaves a copy
-/// of it and moments of its rows, and qkv or fc1 behind it norms its own sums, with weights that have taken the norm's in. Which norms, the
-/// model and the device alone decide, never the batch or what a run is asked for: a picture's bits must not depend on these.
+/// Takes LayerNorms out of a graph whose products can do them (docs/decisions/0023): the product that adds to the residual stream leaves a
+/// copy of it and moments of its rows, and qkv or fc1 behind it norms its own sums, with weights that have taken the norm's in. Which
+/// norms, the model and the device alone decide, never the batch or what a run is asked for: a picture's bits must not depend on these.
 /// </summary>
 internal sealed class LayerNormFolding
 {
@@ -21,14 +21,15 @@ internal sealed class LayerNormFolding
 
     private LayerNormFolding(int layers) => _layers = layers;
 
-    /// <summary>The folding of a model on a device; null where every norm has its kernel: in float32, with cuBLASLt's products, on all but compute
-    /// capability 9.0, and for widths that moments of 64 columns do not divide.</summary>
+    /// <summary>The folding of a model on a device; null where every norm has its kernel: in float32, with cuBLASLt's products, on all but
+    /// compute capability 9.0, and for widths that moments of 64 columns do not divide.</summary>
     public static LayerNormFolding? Of(PixioConfig config, Precision precision, GemmProvider gemm, DeviceLimits device)
         => gemm == GemmProvider.Native && GemmFoldings.Allows(config.HiddenSize, config.MlpSize, precision.Element(), device)
             ? new LayerNormFolding(config.HiddenLayers) : null;
 
     /// <summary>The weights that take a LayerNorm in, in any order. The first block's norm1 has
-    /// no product in front of it, and the last block's norm2 may be of class tokens alone, for which the stream has rows of their own.</summary>
+    /// no product in front of it, and the last block's norm2 may be of class tokens alone, for which the stream has rows of their
+    /// own.</summary>
     public IEnumerable<FoldedMatrix> Matrices()
     {
         for (int layer = 0; layer < _layers; layer++)
@@ -87,7 +88,11 @@ internal sealed class LayerNormFolding
 
         // Weights are folded in any case: a norm that stayed would be taken twice.
         if (copies.Count + normed.Count > 0)
-            throw new InvalidOperationException($"No product stands in front of and behind {string.Join(", ", copies.Keys.Concat(normed.Keys))}.");
+        {
+            throw new InvalidOperationException(
+                $"No product stands in front of and behind {string.Join(", ", copies.Keys.Concat(normed.Keys))}.");
+        }
+
         return graph.WithOps(ops, added);
     }
 

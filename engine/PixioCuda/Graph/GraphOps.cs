@@ -61,11 +61,12 @@ internal sealed record AddResidualOp(GraphTensor Input, GraphTensor Residual, Gr
 /// <summary>A matrix product with all that follows it: residual + gelu(input * weight^T + bias), each part where there is one.</summary>
 internal sealed record LinearOp(GraphTensor Input, GraphTensor Output, WeightKey Weight, WeightKey? Bias, bool Gelu, GraphTensor? Residual) : GraphOp
 {
-    /// <summary>What is left beside the output for a LayerNorm that the next product does; null on devices that have a kernel for it.</summary>
+    /// <summary>What is left beside the output for a LayerNorm that the next product does; null on devices that have a kernel for
+    /// it.</summary>
     public StreamCopy? Copy { get; init; }
 
-    /// <summary>Moments of the input's rows, [B, T, 2 k / 64], where the input is such a copy: the product is then one of its LayerNorm, which
-    /// weight and bias have taken in.</summary>
+    /// <summary>Moments of the input's rows, [B, T, 2 k / 64], where the input is such a copy: the product is then one of its LayerNorm,
+    /// which weight and bias have taken in.</summary>
     public GraphTensor? Moments { get; init; }
 
     public override IEnumerable<GraphTensor> Reads => new[] { Input, Residual, Moments }.OfType<GraphTensor>();

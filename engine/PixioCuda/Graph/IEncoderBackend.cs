@@ -6,8 +6,8 @@ internal interface IEncoderBackend : IDisposable
     /// <summary>The device in words, for example "cpu (AVX-512, 2 threads)".</summary>
     string Description { get; }
 
-    /// <summary>The graph as it runs here: with the same outputs, by the ops that this backend is fastest with. What the other members take is
-    /// such a graph.</summary>
+    /// <summary>The graph as it runs here: with the same outputs, by the ops that this backend is fastest with. What the other members take
+    /// is such a graph.</summary>
     EncoderGraph Lower(EncoderGraph graph);
 
     /// <summary>What the tensors of a graph cost here.</summary>

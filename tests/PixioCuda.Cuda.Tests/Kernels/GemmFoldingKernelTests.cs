@@ -5,7 +5,8 @@ using Xunit;
 
 namespace PixioCuda.Cuda.Tests;
 
-/// <summary>gemm_sm90.cu where LayerNorm is folded into products, on an emulated device of compute capability 9.0 (or a real one).</summary>
+/// <summary>gemm_sm90.cu where LayerNorm is folded into products, on an emulated device of compute capability 9.0 (or a real
+/// one).</summary>
 public sealed class GemmFoldingKernelTests
 {
     private const int Seeds = 8;
@@ -127,7 +128,8 @@ public sealed class GemmFoldingKernelTests
             double meanBound = 20 * unit * magnitude, distances = groups[i].Sum(value => Math.Abs(value - (double)mean));
             double squaresBound = (24 * unit * squares) + (2 * distances * meanBound) + (64 * meanBound * meanBound);
             Assert.True(Math.Abs(actual[i].Mean - mean) <= meanBound, $"{shape}: mean {i} is {actual[i].Mean}, expected {mean}");
-            Assert.True(Math.Abs(actual[i].Squares - squares) <= squaresBound, $"{shape}: squares {i} are {actual[i].Squares}, expected {squares}");
+            Assert.True(
+                Math.Abs(actual[i].Squares - squares) <= squaresBound, $"{shape}: squares {i} are {actual[i].Squares}, expected {squares}");
         }
     }
 
@@ -155,8 +157,8 @@ public sealed class GemmFoldingKernelTests
         Assert.Equal(first.Value.Moments.AsSpan(0, part.Moments.Length).ToArray(), part.Moments);
     }
 
-    /// <summary>fc1 behind proj and fc2 behind that, each of which begins before the one in front of it has ended, in a stream that lies in one
-    /// place: what is read of copy and moments is what was written.</summary>
+    /// <summary>fc1 behind proj and fc2 behind that, each of which begins before the one in front of it has ended, in a stream that lies in
+    /// one place: what is read of copy and moments is what was written.</summary>
     [Fact]
     public void Folded_products_that_follow_each_other_wait_for_what_they_read()
     {
@@ -166,8 +168,10 @@ public sealed class GemmFoldingKernelTests
         GemmKernel adds = new(device, prepares), norms = new(device, applies);
         using DeviceMemory<byte> a = Numbers.Upload(device, Numbers.Normal("a", M * D), ElementType.BF16);
         using DeviceMemory<byte> w = Numbers.Upload(device, Numbers.Normal("w", D * D, 0.1), ElementType.BF16);
-        using DeviceMemory<float> bias = Numbers.Upload(device, Numbers.Normal("bias", D)), sums = Numbers.Upload(device, Numbers.Normal("sums", D));
-        using DeviceMemory<byte> x = device.Allocate<byte>(M * D * 4), copy = device.Allocate<byte>(M * D * 2), hidden = device.Allocate<byte>(M * D * 2);
+        using DeviceMemory<float> bias = Numbers.Upload(device, Numbers.Normal("bias", D));
+        using DeviceMemory<float> sums = Numbers.Upload(device, Numbers.Normal("sums", D));
+        using DeviceMemory<byte> copy = device.Allocate<byte>(M * D * 2), hidden = device.Allocate<byte>(M * D * 2);
+        using DeviceMemory<byte> x = device.Allocate<byte>(M * D * 4);
         using DeviceMemory<byte> moments = device.Allocate<byte>(GemmFoldingOperands.MomentBytes(M, D));
         byte[] stream = Numbers.ToBytes(Numbers.Normal("x", M * D, 3), ElementType.F32);
         using GpuStream queue = device.CreateStream();
@@ -215,7 +219,8 @@ public sealed class GemmFoldingKernelTests
         Assert.Throws<NotSupportedException>(() => GemmKernel.SelectConfig(applies, DeviceLimits.A100));
         GemmShape[] none =
         [
-            applies with { K = 96 }, applies with { Epilogue = GemmEpilogue.None }, prepares with { N = 96 }, prepares with { Epilogue = GemmEpilogue.Bias },
+            applies with { K = 96 }, applies with { Epilogue = GemmEpilogue.None },
+            prepares with { N = 96 }, prepares with { Epilogue = GemmEpilogue.Bias },
         ];
         Assert.All(none, shape => Assert.Throws<NotSupportedException>(() => GemmKernel.SelectConfig(shape, DeviceLimits.H200)));
     }
@@ -236,7 +241,8 @@ public sealed class GemmFoldingKernelTests
     }
 
     /// <summary>C, copy and moments of a product that adds to a stream with a massive channel, in place.</summary>
-    private static (byte[] C, byte[] Copy, byte[] Moments) RunStream(GpuDevice device, GemmShape shape, GemmKernel kernel, double massive, ulong seed)
+    private static (byte[] C, byte[] Copy, byte[] Moments) RunStream(
+        GpuDevice device, GemmShape shape, GemmKernel kernel, double massive, ulong seed)
     {
         using GpuStream stream = device.CreateStream();
         Emulator.SetSeed(seed);
@@ -252,7 +258,8 @@ public sealed class GemmFoldingKernelTests
         bool prepares = kernel.Config is WarpgroupGemmConfig { Folding: GemmFolding.Prepares } or FewRowsGemmConfig { Folding: GemmFolding.Prepares };
         _ = Emulator.TakeTraffic();
         kernel.Launch(
-            stream, a.Pointer, w.Pointer, bias.Pointer, c.Pointer, c.Pointer, prepares ? new(moments.Pointer, Copy: copy.Pointer) : default);
+            stream, a.Pointer, w.Pointer, bias.Pointer, c.Pointer, c.Pointer,
+            prepares ? new(moments.Pointer, Copy: copy.Pointer) : default);
         stream.Synchronize();
         if (!prepares)
             return (Numbers.Download(device, c), [], []);
@@ -260,7 +267,8 @@ public sealed class GemmFoldingKernelTests
         return (Numbers.Download(device, c), Numbers.Download(device, copy), Numbers.Download(device, moments));
     }
 
-    /// <summary>Each row's moments are written by an access of its own, to a sector of 32 bytes; those of K are no multiple of one.</summary>
+    /// <summary>Each row's moments are written by an access of its own, to a sector of 32 bytes; those of K are no multiple of
+    /// one.</summary>
     private static long RaggedBytes(GemmShape shape, GemmConfig config)
     {
         (long rows, long columns) = config.Tiles(shape);

@@ -44,7 +44,10 @@ public sealed class GemmFullWidthTests
     public void Normed_products_of_the_presets_widths_are_what_double_precision_gives(int width)
     {
         using GpuDevice device = Emulator.Open(new ComputeCapability(9, 0));
-        GemmShape shape = new(Rows, 3 * width, width, ElementType.BF16, ElementType.BF16, GemmEpilogue.Bias) { Folding = GemmFolding.Applies };
+        GemmShape shape = new(Rows, 3 * width, width, ElementType.BF16, ElementType.BF16, GemmEpilogue.Bias)
+        {
+            Folding = GemmFolding.Applies,
+        };
         NormedProductCase test = new(shape, massive: 500);
         test.Check(test.Run(device, new GemmKernel(device, shape), (ulong)width));
     }

@@ -49,14 +49,14 @@ internal sealed class NormedProductCase
         using DeviceMemory<byte> c = device.Allocate<byte>((long)Shape.M * Shape.N * Shape.Output.ByteCount());
         _ = Emulator.TakeTraffic();
         kernel.Launch(
-            stream, a.Pointer, w.Pointer, bias.Pointer, default, c.Pointer, new GemmFoldingOperands(moments.Pointer, rowSums.Pointer, Eps: Eps));
+            stream, a.Pointer, w.Pointer, bias.Pointer, default, c.Pointer, new(moments.Pointer, rowSums.Pointer, Eps: Eps));
         stream.Synchronize();
         TrafficAssert.IsAsDeclared(kernel.Config.Work(Shape), RaggedBytes(kernel.Config));
         return Numbers.Download(device, c);
     }
 
-    /// <summary>As <see cref="GemmCase.Check"/>: each element within the worst that float32 allows, all together no further off than float32 by
-    /// the book.</summary>
+    /// <summary>As <see cref="GemmCase.Check"/>: each element within the worst that float32 allows, all together no further off than
+    /// float32 by the book.</summary>
     public void Check(byte[] c)
     {
         float[] actual = Numbers.FromBytes(c, Shape.Output);
@@ -81,7 +81,9 @@ internal sealed class NormedProductCase
         Assert.True(worst <= 1, $"{Shape}: {worstText}");
         // Four deviations of the ratio of two root mean squares, as GemmWarpgroupKernelTests has it.
         double share = 1 + (4 / Math.Sqrt((double)Shape.M * Shape.N));
-        Assert.True(Math.Sqrt(errors) <= share * Math.Sqrt(bookErrors), $"{Shape}: {Math.Sqrt(errors / bookErrors):g4} of the book's error; {worstText}");
+        Assert.True(
+            Math.Sqrt(errors) <= share * Math.Sqrt(bookErrors),
+            $"{Shape}: {Math.Sqrt(errors / bookErrors):g4} of the book's error; {worstText}");
     }
 
     /// <summary>Mean and sum of squares of a group in double precision.</summary>
@@ -131,10 +133,13 @@ internal sealed class NormedProductCase
         }
 
         bound += 0.5 * Numbers.Epsilon(Shape.Output) * (Math.Abs(value) + bound);
-        return (value, bound + (Shape.Output == ElementType.F16 ? Math.ScaleB(1, -24) : Math.ScaleB(1, -126)), Numbers.Round(book, Shape.Output));
+        // Results that are no normal numbers of the output.
+        bound += Math.ScaleB(1, Shape.Output == ElementType.F16 ? -24 : -126);
+        return (value, bound, Numbers.Round(book, Shape.Output));
     }
 
-    /// <summary>Rows that are no multiple of a sector of 32 bytes touch one more with each access: moments of fewer than four groups, and C.</summary>
+    /// <summary>Rows that are no multiple of a sector of 32 bytes touch one more with each access: moments of fewer than four groups, and
+    /// C.</summary>
     private long RaggedBytes(GemmConfig config)
     {
         (long rows, long columns) = config.Tiles(Shape);

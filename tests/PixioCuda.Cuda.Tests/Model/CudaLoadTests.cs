@@ -11,7 +11,8 @@ namespace PixioCuda.Cuda.Tests;
 [Collection(nameof(EmulatorAlone))]
 public sealed class CudaLoadTests : IDisposable
 {
-    // Small, so that loading it hundreds of times is cheap; every kind of weight and conversion is there, and LayerNorms that weights take in.
+    // Small, so that loading it hundreds of times is cheap; every kind of weight and conversion is there, and LayerNorms that weights take
+    // in.
     private static readonly PixioConfig Config = new()
     {
         HiddenSize = 64,
