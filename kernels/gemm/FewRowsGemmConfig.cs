@@ -14,8 +14,8 @@ namespace PixioCuda.Kernels;
 /// <param name="Epilogue">What follows the product.</param>
 /// <param name="Folding">What it does for a LayerNorm that has no kernel of its own.</param>
 internal sealed record FewRowsGemmConfig(
-    ElementType Element, ElementType Output, int BlockM, int BlockN, int Stages, int ClusterM, int ClusterN, int Splits, GemmEpilogue Epilogue,
-    GemmFolding Folding = GemmFolding.None)
+    ElementType Element, ElementType Output, int BlockM, int BlockN, int Stages, int ClusterM, int ClusterN, int Splits,
+    GemmEpilogue Epilogue, GemmFolding Folding = GemmFolding.None)
     : GemmConfig(BlockM, BlockN, WarpgroupGemmConfig.SliceK, Stages, 1, Epilogue, 16, ColumnsOfLane, false)
 {
     /// <summary>Columns of C that a lane finishes at a time.</summary>
@@ -79,8 +79,8 @@ internal sealed record FewRowsGemmConfig(
     public long Clusters(GemmShape shape) => CeilDiv(shape.M, ClusterM * BlockM) * CeilDiv(shape.N, ClusterN * BlockN);
 
     /// <summary>What a launch moves: A once for each column of clusters' tiles, W once for each row of them, the residual and C once. Where
-    /// folding applies, each column of tiles asks twice for A's moments, and the sums of W's rows go with the bias; where it prepares, the copy
-    /// and moments of C go out once.</summary>
+    /// folding applies, each column of tiles asks twice for A's moments, and the sums of W's rows go with the bias; where it prepares, the
+    /// copy and moments of C go out once.</summary>
     public override KernelWork Work(GemmShape shape)
     {
         long rows = CeilDiv(shape.M, ClusterM * BlockM), columns = CeilDiv(shape.N, ClusterN * BlockN), size = shape.Element.ByteCount();
@@ -91,9 +91,9 @@ internal sealed record FewRowsGemmConfig(
         bias *= applies ? 2 : 1;
         long read = applies ? GemmFoldingOperands.MomentBytes(shape.M, shape.K) : 0;
         long left = prepares ? (elements * size) + GemmFoldingOperands.MomentBytes(shape.M, shape.N) : 0;
-        return new KernelWork(
-            (a * columns) + (w * rows) + (bias * Tiles(shape).Rows * Splits * WarpsM) + residual + (2 * read * Tiles(shape).Columns), c + left,
-            shape.Flops, a + w + bias + residual + read + c + left);
+        (long tileRows, long tileColumns) = Tiles(shape);
+        long asked = (a * columns) + (w * rows) + (bias * tileRows * Splits * WarpsM) + residual + (2 * read * tileColumns);
+        return new KernelWork(asked, c + left, shape.Flops, a + w + bias + residual + read + c + left);
     }
 
     private static (int Rows, int Last) Parts(int tileRows, int blocks)

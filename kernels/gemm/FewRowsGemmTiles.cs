@@ -4,8 +4,8 @@ namespace PixioCuda.Kernels;
 /// how many rows there are.</summary>
 internal static class FewRowsGemmTiles
 {
-    // What a multiprocessor reads in a cycle of the shared memory of others in its cluster, and the cycles of two barriers of a cluster; both
-    // estimated. Luo et al., "Benchmarking and Dissecting the Nvidia Hopper GPU Architecture" (2024), have 2.7 to 3.3 TB/s for an H800.
+    // What a multiprocessor reads in a cycle of the shared memory of others in its cluster, and the cycles of two barriers of a cluster;
+    // both estimated. Luo et al., "Benchmarking and Dissecting the Nvidia Hopper GPU Architecture" (2024), have 2.7 to 3.3 TB/s for an H800.
     private const double ClusterBytesPerCycle = 12, ClusterBarrierCycles = 600;
 
     // Three warps, of which four lanes share a token.
@@ -64,21 +64,23 @@ internal static class FewRowsGemmTiles
         }
     }
 
-    private static FewRowsGemmConfig? Config(GemmShape shape, int tokens, int weights, (int M, int N, int Splits) cluster, DeviceLimits device)
+    private static FewRowsGemmConfig? Config(
+        GemmShape shape, int tokens, int weights, (int M, int N, int Splits) cluster, DeviceLimits device)
     {
         FewRowsGemmConfig one = new(
             shape.Element, shape.Output, tokens, weights, 1, cluster.M, cluster.N, cluster.Splits, shape.Epilogue, shape.Folding);
         int stages = Math.Min(MostStages, (device.SharedBytesPerBlock - one.ScaleBytes) / (one.SharedBytes - one.ScaleBytes));
         FewRowsGemmConfig config = one with { Stages = stages };
-        return stages < FewestStages || config.SumBytes > stages * (tokens + weights) * WarpgroupGemmConfig.SliceK * shape.Element.ByteCount()
-            ? null : config;
+        int ringBytes = stages * (tokens + weights) * WarpgroupGemmConfig.SliceK * shape.Element.ByteCount();
+        return stages < FewestStages || config.SumBytes > ringBytes ? null : config;
     }
 
     /// <summary>Whether every block of a cluster has something to do.</summary>
     private static bool IsUseful(GemmShape shape, FewRowsGemmConfig config)
     {
         (long rows, long columns) = config.Tiles(shape);
-        return config.ClusterM <= rows && config.ClusterN <= columns && (config.Splits == 1 || Slices(shape) >= FewestSlices * config.Splits);
+        return config.ClusterM <= rows && config.ClusterN <= columns
+            && (config.Splits == 1 || Slices(shape) >= FewestSlices * config.Splits);
     }
 
     private static long Waves(GemmShape shape, FewRowsGemmConfig config, DeviceLimits device)

@@ -3,15 +3,15 @@ namespace PixioCuda.Kernels;
 /// <summary>What an H100 or H200 is taken to do in a cycle: what the tables for the matrix products on sm_90a have in common.</summary>
 internal static class Sm90Rates
 {
-    /// <summary>Multiply-adds of a multiprocessor in a cycle (H100 white paper). How many cycles a second has depends on the power that they
-    /// take, but hardly on the tile.</summary>
+    /// <summary>Multiply-adds of a multiprocessor in a cycle (H100 white paper). How many cycles a second has depends on the power that
+    /// they take, but hardly on the tile.</summary>
     public const double MultiplyAdds = 2048;
 
     /// <summary>Bytes that shared memory gives the tensor cores of a multiprocessor in a cycle.</summary>
     public const double SharedBytes = 128;
 
-    /// <summary>Bytes that the second-level cache gives in a cycle for each multiprocessor of the device: estimated, to be replaced by what is
-    /// measured on a GPU. It gives what it has to those who ask: fewer get more each.</summary>
+    /// <summary>Bytes that the second-level cache gives in a cycle for each multiprocessor of the device: estimated, to be replaced by what
+    /// is measured on a GPU. It gives what it has to those who ask: fewer get more each.</summary>
     public const double L2Bytes = 28;
 
     /// <summary>Bytes that come into one multiprocessor in a cycle at most, also those that other blocks of the cluster have asked for: two
@@ -24,9 +24,9 @@ internal static class Sm90Rates
     /// <summary>Cycles from the launch to the first product, and from the last store to the end.</summary>
     public const double Launch = 1500;
 
-    /// <summary>Cycles in which rows' scales come from moments, in front of a tile's products: two or three loads behind each other, and sums
-    /// over lanes; estimated. A block's first tile waits for its first slice meanwhile; of others, the other warpgroup's products hide it where
-    /// tiles go in turn.</summary>
+    /// <summary>Cycles in which rows' scales come from moments, in front of a tile's products: two or three loads behind each other, and
+    /// sums over lanes; estimated. A block's first tile waits for its first slice meanwhile; of others, the other warpgroup's products hide
+    /// it where tiles go in turn.</summary>
     public const double Scales = 1000;
 
     // Of each sum on its way out: conversion, exchange and store; the error function; a residual; the multiply-add of a norm; a copy and

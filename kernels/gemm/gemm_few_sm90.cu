@@ -1,19 +1,20 @@
-// C[M, N] = epilogue(A[M, K] W[N, K]^T) in bf16 or f16 on the tensor cores of sm_90a for few rows: what gemm_sm90.cu computes, but for bits.
+// C[M, N] = epilogue(A[M, K] W[N, K]^T) in bf16 or f16 on the tensor cores of sm_90a for few rows: what gemm_sm90.cu computes, but for
+// bits.
 //
-// Precision   As gemm_sm90.cu. K may be split among the blocks of a cluster: each part is summed in one accumulator, ascending, and the parts
-//             are added in their order. So bits depend on SPLITS, which the number of rows decides; they are the same in every run.
+// Precision   As gemm_sm90.cu. K may be split among the blocks of a cluster: each part is summed in one accumulator, ascending, and the
+//             parts are added in their order. So bits depend on SPLITS, which the number of rows decides; they are the same in every run.
 // Folding     As gemm_sm90.cu.
-// Mapping     One tile of C to a block. Weights are wgmma's rows, 64 to a warpgroup, and tokens its columns: any multiple of 8 of them, where
-//             the other way round 264 tokens are five tiles of 64. Of one more warpgroup a warp copies, and the others put moments together.
-//             A cluster is CLUSTER_M blocks along the tokens x CLUSTER_N along the weights x SPLITS along K.
+// Mapping     One tile of C to a block. Weights are wgmma's rows, 64 to a warpgroup, and tokens its columns: any multiple of 8 of them,
+//             where the other way round 264 tokens are five tiles of 64. Of one more warpgroup a warp copies, and the others put moments
+//             together. A cluster is CLUSTER_M blocks along the tokens x CLUSTER_N along the weights x SPLITS along K.
 // Pipeline    As gemm_sm90.cu: STAGES slices of 64 columns, of which blocks that need the same rows fetch a part each for all of them.
-// Shared      [STAGES][BLOCK_M + BLOCK_N][64], rows of 128 bytes swizzled over 8 rows; then two mbarriers for each stage. After the products,
-//             in the stages: sums as float32, [BLOCK_M][BLOCK_N + 4], which the blocks of a cluster read from each other. Where folding
-//             applies, behind the mbarriers: mean and scale of the tokens, [BLOCK_M].
+// Shared      [STAGES][BLOCK_M + BLOCK_N][64], rows of 128 bytes swizzled over 8 rows; then two mbarriers for each stage. After the
+//             products, in the stages: sums as float32, [BLOCK_M][BLOCK_N + 4], which the blocks of a cluster read from each other. Where
+//             folding applies, behind the mbarriers: mean and scale of the tokens, [BLOCK_M].
 // Way out     A lane has one weight of a token and shared memory turns that round: 4 columns of C a lane, whole rows of the tile a warp.
 //             16 lanes have the 64 columns of which moments are taken.
-// Roofline    2 M N K FLOP. A is asked for ceil(N / (CLUSTER_N * BLOCK_N)) times, W ceil(M / (CLUSTER_M * BLOCK_M)) times. Bound by what the
-//             second-level cache gives, and by what one multiprocessor can take. Reached: not yet measured on a GPU.
+// Roofline    2 M N K FLOP. A is asked for ceil(N / (CLUSTER_N * BLOCK_N)) times, W ceil(M / (CLUSTER_M * BLOCK_M)) times. Bound by what
+//             the second-level cache gives, and by what one multiprocessor can take. Reached: not yet measured on a GPU.
 #include "cluster.cuh"
 #include "epilogue.cuh"
 #include "folding.cuh"
@@ -68,8 +69,8 @@ struct GemmFewSm90Args {
 using Sums = float[kBlockM / 2];
 using Place = RingPlace<kStages>;
 
-/// The rows of a tile in parts, one for each of the blocks that share it, whole groups of the swizzle's 8; the last part may be smaller, and
-/// some blocks have none.
+/// The rows of a tile in parts, one for each of the blocks that share it, whole groups of the swizzle's 8; the last part may be smaller,
+/// and some blocks have none.
 template <u32 kTileRows, u32 kBlocks>
 struct Parts {
     static constexpr u32 kRows = 8 * ceil_div(kTileRows / 8, kBlocks);
@@ -233,7 +234,8 @@ DEVICE void gather(const Work& work, SharedAddress from, float (&sums)[kVector])
         UNROLL for (u32 i = 0; i < kSplits; i++) parts[i] = load_shared16_at(from, work.rank_of_split(i));
         UNROLL for (u32 j = 0; j < kVector; j++) sums[j] = 0;
         UNROLL for (u32 i = 0; i < kSplits; i++) {
-            sums[0] += as_float(parts[i].x), sums[1] += as_float(parts[i].y), sums[2] += as_float(parts[i].z), sums[3] += as_float(parts[i].w);
+            sums[0] += as_float(parts[i].x), sums[1] += as_float(parts[i].y);
+            sums[2] += as_float(parts[i].z), sums[3] += as_float(parts[i].w);
         }
     }
 }

@@ -50,8 +50,8 @@ public sealed class GemmFewRowsKernelTests
         test.Check(first, Share(shape));
     }
 
-    /// <summary>Without parts of K sums are those of gemm_sm90.cu, one after the other in one accumulator, where multiplying weights by tokens
-    /// rounds as multiplying tokens by weights does: so it is here, and a GPU's `tiles --fast` says whether there.</summary>
+    /// <summary>Without parts of K sums are those of gemm_sm90.cu, one after the other in one accumulator, where multiplying weights by
+    /// tokens rounds as multiplying tokens by weights does: so it is here, and a GPU's `tiles --fast` says whether there.</summary>
     [Fact]
     [Trait(Emulator.Category, Emulator.Only)]
     public void Configurations_with_as_many_parts_of_K_give_the_same_bits()
@@ -59,7 +59,8 @@ public sealed class GemmFewRowsKernelTests
         using GpuDevice device = Emulator.Open(Hopper);
         GemmShape shape = new(136, 392, 584, ElementType.BF16, ElementType.F32, GemmEpilogue.BiasResidual);
         Dictionary<int, byte[]> bits = [];
-        FewRowsGemmConfig[] configs = [.. FewRowsGemmTiles.Candidates(shape, Limits).Select(estimate => (FewRowsGemmConfig)estimate.Config)];
+        FewRowsGemmConfig[] configs =
+            [.. FewRowsGemmTiles.Candidates(shape, Limits).Select(estimate => estimate.Config).Cast<FewRowsGemmConfig>()];
         Assert.True(configs.Length > 100, "few configurations");
         ulong seed = 1;
         foreach (FewRowsGemmConfig config in configs.Where((_, number) => number % 17 == 0))
