@@ -59,6 +59,7 @@ internal sealed class EmbedCommand
     private readonly Option<long?> _decoders = OptionFactory.WholeNumber(
         "--decode-threads", "Threads that read, decode and resize pictures [default: one on every core].", 1, 1024);
 
+    private readonly PreprocessOption _preprocess;
     private readonly Option<bool> _json = OptionFactory.Flag("--json", "Print one JSON line for each picture, or for each part of a job.");
     private readonly Option<bool> _quiet = Messages.QuietOption();
 
@@ -75,6 +76,7 @@ internal sealed class EmbedCommand
         _recipe = new RecipeOptions(_command, "Resize pictures to this instead, sides multiples of the patch size.");
         _command.Add(_batch);
         _command.Add(_decoders);
+        _preprocess = new PreprocessOption(_command);
         _job = new JobOptions(_command);
         _command.Add(_json);
         _command.Add(_quiet);
@@ -115,6 +117,7 @@ internal sealed class EmbedCommand
             Normalize = parsed.GetValue(_normalize),
             Batch = (int?)parsed.GetValue(_batch),
             DecodeThreads = (int?)parsed.GetValue(_decoders),
+            PreprocessOn = _preprocess.Read(parsed),
             FailureLimit = job?.FailureLimit ?? _job.FailureLimit(parsed, failFastByDefault: list.IsNamedOneByOne),
             AsJson = parsed.GetValue(_json),
         };

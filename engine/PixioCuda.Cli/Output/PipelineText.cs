@@ -21,12 +21,18 @@ internal static class PipelineText
             $"{done}{of} pictures, {failed} failed, {rate:F1} images/s{left}; {Stages(statistics)}");
     }
 
-    /// <summary>"41.2 images/s; engine 98%, decode 12%; the limit is engine".</summary>
-    public static string Summary(PipelineStatistics statistics) => string.Create(CultureInfo.InvariantCulture,
-        $"{Rate(statistics):F1} images/s; {Stages(statistics)}; the limit is {NameOf(statistics.Limit)}");
+    /// <summary>"41.2 images/s; engine 98%, decode 12%; the limit is engine; preprocessed on the GPU, as asked".</summary>
+    public static string Summary(PicturePipeline pipeline)
+    {
+        PipelineStatistics statistics = pipeline.Statistics;
+        string summary = string.Create(CultureInfo.InvariantCulture,
+            $"{Rate(statistics):F1} images/s; {Stages(statistics)}; the limit is {NameOf(statistics.Limit)}");
+        return pipeline.Preprocessing is { } preprocessing ? $"{summary}; preprocessed {preprocessing}" : summary;
+    }
 
     /// <summary>The name of a stage.</summary>
-    public static string NameOf(PipelineStage stage) => stage.ToString().ToLowerInvariant();
+    public static string NameOf(PipelineStage stage) =>
+        stage == PipelineStage.GpuPreprocess ? "gpu-preprocess" : stage.ToString().ToLowerInvariant();
 
     private static double Rate(PipelineStatistics statistics) => statistics.Elapsed > TimeSpan.Zero
         ? (statistics.Succeeded + statistics.Failed) / statistics.Elapsed.TotalSeconds : 0;

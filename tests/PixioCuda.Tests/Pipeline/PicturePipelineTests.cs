@@ -227,7 +227,7 @@ public sealed class PicturePipelineTests : IDisposable
         }
 
         PipelineStatistics statistics = pipeline.Statistics;
-        Assert.Equal(Enum.GetValues<PipelineStage>(), statistics.Stages.Select(share => share.Stage));
+        Assert.Equal(Enum.GetValues<PipelineStage>().Where(stage => stage != PipelineStage.GpuPreprocess), statistics.Stages.Select(share => share.Stage));
         Assert.All(statistics.Stages, share => Assert.InRange(share.Utilisation, 0, 1));
         // The decoder sleeps for most of the time.
         Assert.Equal(PipelineStage.Decode, statistics.Limit);
