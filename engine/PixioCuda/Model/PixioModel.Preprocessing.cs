@@ -12,13 +12,14 @@ public sealed partial class PixioModel
     /// <exception cref="PixioException">The driver does not say.</exception>
     internal long? FreeDeviceByteCount => _backend is CudaBackend backend ? CudaFailure.Translate(() => backend.FreeByteCount) : null;
 
-    /// <summary>Makes what resizes and normalises pictures on the model's CUDA device by its recipe. To be disposed of before the model.</summary>
+    /// <summary>Makes what resizes and normalises pictures on the model's CUDA device. To be disposed of before the model.</summary>
+    /// <param name="scale">What is done to the values of pixels.</param>
     /// <param name="byteLimit">The device memory that one picture may take meanwhile.</param>
     /// <exception cref="PixioException">The model is not on a CUDA device, or the device fails.</exception>
-    internal CudaPreprocessor CreatePreprocessor(long byteLimit)
+    internal CudaPreprocessor CreatePreprocessor(PixelScale scale, long byteLimit)
     {
         CudaBackend backend = RequireCuda("Preprocessing on a GPU");
-        return CudaFailure.Translate(() => backend.CreatePreprocessor(Recipe.Scale, byteLimit));
+        return CudaFailure.Translate(() => backend.CreatePreprocessor(scale, byteLimit));
     }
 
     /// <summary>The weights by which the recipe resizes and crops a picture.</summary>

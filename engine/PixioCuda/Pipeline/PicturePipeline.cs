@@ -294,7 +294,7 @@ public sealed class PicturePipeline : IDisposable
         // One in the consumer's hand, one in the batcher's, and those in the queue.
         PreprocessChoice choice = PreprocessChoice.Of(model, _options, taps, concurrentBatches, allBatches: _mostBatches + 3);
         if (choice.IsOnGpu)
-            _preprocessor = model.CreatePreprocessor(_options.DeviceByteLimit);
+            _preprocessor = model.CreatePreprocessor(model.Recipe.Scale, _options.DeviceByteLimit);
         Volatile.Write(ref _choice, choice);
         model.LogPreprocessing(choice.ToString());
         _clock.Restart(concurrentBatches, choice.IsOnGpu);
