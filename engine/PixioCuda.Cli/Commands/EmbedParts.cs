@@ -97,7 +97,8 @@ internal sealed class EmbedParts(EmbedRequest request, JobSettings settings)
         request.Messages.Note(string.Create(CultureInfo.InvariantCulture,
             $"{counts.Pictures} pictures in {counts.Units + counts.SkippedUnits} parts, {counts.SkippedUnits} of them done before; "
             + $"{counts.Failed} pictures could not be used"));
-        if (pipeline.Statistics is { } statistics && statistics.Succeeded + statistics.Failed > 0)
-            request.Messages.Note(PipelineText.Summary(pipeline));
+        PipelineStatistics statistics = pipeline.Statistics;
+        if (statistics.Succeeded + statistics.Failed > 0)
+            request.Messages.Note(PipelineText.Summary(statistics, pipeline.Preprocessing));
     }
 }

@@ -89,7 +89,7 @@ internal sealed class EmbedPictures(EmbedRequest request)
         if (_failed > 0)
             request.Messages.Note($"{_failed} of {_pictures + _failed} pictures could not be used");
         if (!request.List.IsNamedOneByOne)
-            request.Messages.Note(PipelineText.Summary(pipeline));
+            request.Messages.Note(PipelineText.Summary(pipeline.Statistics, pipeline.Preprocessing));
     }
 
     private void Print(string picture, FeatureTensor embedding, RunStamp stamp)

@@ -22,12 +22,13 @@ internal static class PipelineText
     }
 
     /// <summary>"41.2 images/s; engine 98%, decode 12%; the limit is engine; preprocessed on the GPU, as asked".</summary>
-    public static string Summary(PicturePipeline pipeline)
+    /// <param name="statistics">Of the pipeline.</param>
+    /// <param name="preprocessing">Where it preprocesses, and why; null where that was not decided.</param>
+    public static string Summary(PipelineStatistics statistics, string? preprocessing)
     {
-        PipelineStatistics statistics = pipeline.Statistics;
         string summary = string.Create(CultureInfo.InvariantCulture,
             $"{Rate(statistics):F1} images/s; {Stages(statistics)}; the limit is {NameOf(statistics.Limit)}");
-        return pipeline.Preprocessing is { } preprocessing ? $"{summary}; preprocessed {preprocessing}" : summary;
+        return preprocessing is null ? summary : $"{summary}; preprocessed {preprocessing}";
     }
 
     /// <summary>The name of a stage.</summary>
