@@ -1,6 +1,6 @@
 namespace PixioCuda;
 
-/// <summary>A device has too little memory for a run. With <see cref="PixioModelOptions.SplitBatches"/> it only comes when not even one picture
+/// <summary>A device has too little memory for a run, or for preprocessing pictures. Of a run, with <see cref="PixioModelOptions.SplitBatches"/> it only comes when not even one picture
 /// fits.</summary>
 public sealed class DeviceMemoryException : PixioException
 {

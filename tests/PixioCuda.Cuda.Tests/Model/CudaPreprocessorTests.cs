@@ -6,7 +6,7 @@ using PixioCuda.Tests.Imaging;
 using PixioCuda.Tests.Model;
 using Xunit;
 
-namespace PixioCuda.Cuda.Tests.Pipeline;
+namespace PixioCuda.Cuda.Tests;
 
 /// <summary>What brings pictures into batches on a device: pixel values have the CPU's bits, and those of Pillow's own pixels; memory is bounded,
 /// and nothing is allocated for a picture.</summary>

@@ -9,7 +9,7 @@ using PixioCuda.Tests.Model;
 using PixioCuda.Tests.Pipeline;
 using Xunit;
 
-namespace PixioCuda.Cuda.Tests.Pipeline;
+namespace PixioCuda.Cuda.Tests;
 
 /// <summary>Pipelines whose pictures are preprocessed on the device give what those give that leave it to the CPU, bit for bit, whatever the
 /// pictures, the batches and what goes wrong.</summary>
