@@ -227,7 +227,7 @@ preprocess)
     model=$(checkpoint) || exit 1
     # Pictures and rounds: about ten seconds of ViT-H.
     pictures=1200 rounds=3
-    [ "$smoke" = 0 ] || pictures=6 rounds=1
+    [ "$smoke" = 0 ] || pictures=1 rounds=1
     program PixioCuda.Bench pipeline preprocess "$model" $pictures $rounds >"$results/preprocess.txt"
     code=$?
     cat "$results/preprocess.txt"
