@@ -13,14 +13,14 @@ public sealed class PreprocessOptionTests : IDisposable
     public PreprocessOptionTests()
     {
         Directory.CreateDirectory(Pictures);
-        for (int number = 0; number < 12; number++)
+        for (int number = 0; number < 5; number++)
         {
-            byte[] file = MinimalBitmap.Create(8 + (4 * number), 50 - number);
+            byte[] file = MinimalBitmap.Create(8 + (12 * number), 50 - (9 * number));
             new Random(number).NextBytes(file.AsSpan(MinimalBitmap.HeaderByteCount));
             File.WriteAllBytes(Path.Combine(Pictures, $"{number:D2}.bmp"), file);
         }
 
-        File.WriteAllText(Path.Combine(Pictures, "05-bad.bmp"), "no picture");
+        File.WriteAllText(Path.Combine(Pictures, "02-bad.bmp"), "no picture");
     }
 
     private string Pictures => Path.Combine(_folder, "pictures");
@@ -67,7 +67,7 @@ public sealed class PreprocessOptionTests : IDisposable
         {
             string output = Path.Combine(_folder, name);
             PixioRun run = PixioRun.Of(
-                "embed", Pictures, "--model", TestData.Path("tiny"), "--device", "cuda", "--format", "npy", "--part-size", "5", "--output", output,
+                "embed", Pictures, "--model", TestData.Path("tiny"), "--device", "cuda", "--format", "npy", "--part-size", "2", "--output", output,
                 "--preprocess", place);
             Assert.True(run.ExitCode == 5, run.Error);
             Assert.Contains(expected, run.Error, StringComparison.Ordinal);
@@ -86,7 +86,7 @@ public sealed class PreprocessOptionTests : IDisposable
     public void Feature_maps_have_the_same_bytes()
     {
         Emulator.Require();
-        string[] pictures = [.. new[] { "00", "03", "11" }.Select(name => Path.Combine(Pictures, $"{name}.bmp"))];
+        string[] pictures = [.. new[] { "00", "03", "04" }.Select(name => Path.Combine(Pictures, $"{name}.bmp"))];
         byte[][] files = [.. new[] { "cpu", "gpu" }.Select(place =>
         {
             string output = Path.Combine(_folder, $"maps-{place}.safetensors");
