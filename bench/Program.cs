@@ -33,7 +33,8 @@ switch (args)
         return PipelineRate.Engine(args.Length > 2 ? args[2] : "random:vitb16", args.Length > 3 ? int.Parse(args[3]) : 40);
     case ["pipeline", "preprocess", ..]:
         return PipelineRate.Preprocess(
-            args.Length > 2 ? args[2] : "random:vith16", args.Length > 3 ? int.Parse(args[3]) : 1200, args.Length > 4 ? int.Parse(args[4]) : 3);
+            args.Length > 2 ? args[2] : "random:vith16", args.Length > 3 ? int.Parse(args[3]) : 1200,
+            args.Length > 4 ? int.Parse(args[4]) : 3);
     case ["pipeline", "memory", ..]:
         return PipelineMemory.Run(args.Length > 2 ? int.Parse(args[2]) : 100_000);
     case ["load", ..]:

@@ -72,13 +72,14 @@ internal static class PipelineRate
         }
     }
 
-    /// <summary>A pipeline on a CUDA device that preprocesses on the CPU, and one that does it on the GPU, by turns: with a decoder on every core,
-    /// where the engine should be the limit, and with one decoder, which is the limit itself.</summary>
+    /// <summary>A pipeline on a CUDA device that preprocesses on the CPU, and one that does it on the GPU, by turns: with a decoder on
+    /// every core, where the engine should be the limit, and with one decoder, which is the limit itself.</summary>
     public static int Preprocess(string modelName, int pictures, int rounds)
     {
         byte[][] jpegs = BenchPictures.Jpegs();
         using PixioModel model = PixioModel.Load(modelName, new PixioModelOptions { Device = "cuda", Decoder = new SkiaImageDecoder() });
-        Console.WriteLine($"{model.Name} on {model.Device}; {pictures} JPEGs of 640 x 480 in batches of {CudaBatch}, {rounds} rounds by turns");
+        Console.WriteLine(
+            $"{model.Name} on {model.Device}; {pictures} JPEGs of 640 x 480 in batches of {CudaBatch}, {rounds} rounds by turns");
         foreach (int workers in new[] { Environment.ProcessorCount, 1 }.Distinct())
         {
             PicturePipelineOptions options = new()

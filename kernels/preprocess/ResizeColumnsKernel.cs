@@ -96,7 +96,8 @@ internal sealed class ResizeColumnsKernel
     /// <param name="normalization">For planes.</param>
     /// <param name="output">[height, width, 3] bytes, or [3, height, width] float32.</param>
     public void Launch(
-        GpuStream stream, DevicePointer<byte> rows, int width, in ResizeAxisTable vertical, PixelNormalization normalization, DevicePointer<byte> output)
+        GpuStream stream, DevicePointer<byte> rows, int width, in ResizeAxisTable vertical, PixelNormalization normalization,
+        DevicePointer<byte> output)
     {
         ResizeColumnsArgs args = new()
         {
@@ -116,7 +117,9 @@ internal sealed class ResizeColumnsKernel
             (args.Mean[channel], args.Deviation[channel]) = (normalization.Mean[channel], normalization.Deviation[channel]);
         _device.Launch(
             stream, _kernel,
-            new LaunchConfig(((width + ResizeColumnsConfig.Pixels - 1) / ResizeColumnsConfig.Pixels, vertical.Size), Config.Threads, SharedBytes: Config.SharedBytes),
+            new LaunchConfig(
+                ((width + ResizeColumnsConfig.Pixels - 1) / ResizeColumnsConfig.Pixels, vertical.Size), Config.Threads,
+                SharedBytes: Config.SharedBytes),
             args);
     }
 }

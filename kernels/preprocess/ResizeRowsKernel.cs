@@ -95,7 +95,8 @@ internal sealed class ResizeRowsKernel
     /// <param name="rowCount">How many rows it will take.</param>
     /// <param name="rows">[rowCount, <see cref="ResizeRowsConfig.Pitch"/>].</param>
     public void Launch(
-        GpuStream stream, DevicePointer<byte> source, int width, int height, in ResizeAxisTable horizontal, int firstRow, int rowCount, DevicePointer<byte> rows)
+        GpuStream stream, DevicePointer<byte> source, int width, int height, in ResizeAxisTable horizontal, int firstRow, int rowCount,
+        DevicePointer<byte> rows)
     {
         int size = horizontal.Size;
         ResizeRowsArgs args = new()

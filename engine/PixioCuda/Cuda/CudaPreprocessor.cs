@@ -8,8 +8,8 @@ using PixioCuda.Kernels;
 namespace PixioCuda.Cuda;
 
 /// <summary>Brings pictures into the pixels of batches on a CUDA device, one after the other on a stream of its own: decoded ones, which it
-/// resizes and normalises there with the CPU's arithmetic bit for bit, and such as the CPU has made pixel values of. The caller gets his memory back
-/// at once. In the steady state it allocates nothing. Not thread-safe.</summary>
+/// resizes and normalises there with the CPU's arithmetic bit for bit, and such as the CPU has made pixel values of. The caller gets his
+/// memory back at once. In the steady state it allocates nothing. Not thread-safe.</summary>
 internal sealed unsafe class CudaPreprocessor : IDisposable
 {
     /// <summary>The device memory that one picture may take while it is resized: what 27 million pixels do.</summary>
@@ -87,8 +87,8 @@ internal sealed unsafe class CudaPreprocessor : IDisposable
     /// <param name="axes">How it is resized.</param>
     /// <param name="pixels">Where its pixel values go, among those of other pictures.</param>
     /// <param name="first">The first of them.</param>
-    /// <exception cref="PixioException">The device fails, or has too little memory. A failure of what is only put on its stream here shows in the
-    /// run of the batch.</exception>
+    /// <exception cref="PixioException">The device fails, or has too little memory. A failure of what is only put on its stream here shows
+    /// in the run of the batch.</exception>
     public void Resize(RgbImage image, ResizeAxes axes, DeviceTensor<float> pixels, long first)
     {
         (BicubicAxis horizontal, BicubicAxis vertical) = axes;
@@ -99,7 +99,8 @@ internal sealed unsafe class CudaPreprocessor : IDisposable
         {
             PinnedMemory<byte> staging = TakeStaging(layout.Rows, out GpuEvent copied);
             DevicePointer<byte> scratch = Scratch(layout.ByteCount);
-            image.Pixels.Span.Slice(vertical.InputStart * rowBytes, rowCount * rowBytes).CopyTo(new Span<byte>(staging.Pointer, rowCount * rowBytes));
+            image.Pixels.Span.Slice(vertical.InputStart * rowBytes, rowCount * rowBytes)
+                .CopyTo(new Span<byte>(staging.Pointer, rowCount * rowBytes));
             Write(horizontal, staging.Pointer + layout.Horizontal);
             Write(vertical, staging.Pointer + layout.Vertical);
 
@@ -166,10 +167,12 @@ internal sealed unsafe class CudaPreprocessor : IDisposable
 
     private static PixelNormalization NormalizationOf(PixelScale scale) => scale.Normalization is { } normalization
         ? new PixelNormalization(
-            scale.Factor ?? 1, [.. normalization.Mean.Select(mean => (float)mean)], [.. normalization.Deviation.Select(deviation => (float)deviation)])
+            scale.Factor ?? 1, [.. normalization.Mean.Select(mean => (float)mean)],
+            [.. normalization.Deviation.Select(deviation => (float)deviation)])
         : PixelNormalization.None with { Factor = scale.Factor ?? 1 };
 
-    private static ResizeAxisTable Table(BicubicAxis axis, DevicePointer<byte> place) => new(place.As<int>(), axis.Size, axis.Stride, axis.InputStart);
+    private static ResizeAxisTable Table(BicubicAxis axis, DevicePointer<byte> place) =>
+        new(place.As<int>(), axis.Size, axis.Stride, axis.InputStart);
 
     private static void Write(BicubicAxis axis, byte* place)
     {

@@ -4,8 +4,8 @@ using PixioCuda.Kernels;
 
 namespace PixioCuda.Cuda;
 
-/// <summary>Where a picture lies in a device's scratch memory while it is resized, in bytes: the rows of it that are used, the tables of its two
-/// axes, all of which one copy brings there, and behind them the rows between the passes.</summary>
+/// <summary>Where a picture lies in a device's scratch memory while it is resized, in bytes: the rows of it that are used, the tables of
+/// its two axes, all of which one copy brings there, and behind them the rows between the passes.</summary>
 /// <param name="Horizontal">Where the table of the horizontal axis begins.</param>
 /// <param name="Vertical">Where that of the vertical axis does.</param>
 /// <param name="Rows">Where the rows between the passes begin, which is what is copied.</param>
@@ -33,14 +33,15 @@ internal readonly record struct PreprocessLayout(long Horizontal, long Vertical,
         return new PreprocessLayout(horizontal, vertical, between, between + ((long)ResizeRowsConfig.Pitch(columns) * rowCount));
     }
 
-    /// <summary>Whether a picture can be resized on a device within so many bytes, as far as can be told without computing any weights: as if
-    /// all of its rows were used.</summary>
+    /// <summary>Whether a picture can be resized on a device within so many bytes, as far as can be told without computing any weights: as
+    /// if all of its rows were used.</summary>
     /// <exception cref="ImageFormatException">The recipe cannot be applied to a picture of this size.</exception>
     public static bool Fits(RgbImage image, ImageGeometry geometry, long byteLimit)
     {
         (int resizedWidth, int resizedHeight, PixelRectangle kept) = geometry.Plan(image.Width, image.Height);
         if (Math.Max(image.Width, image.Height) > BicubicResizer.MaxInputSide
-            || image.Height > (long)MostBlocks * ResizeRowsConfig.Tile || kept.Height > MostBlocks || 3L * kept.Width * kept.Height > byteLimit)
+            || image.Height > (long)MostBlocks * ResizeRowsConfig.Tile || kept.Height > MostBlocks
+            || 3L * kept.Width * kept.Height > byteLimit)
         {
             return false;
         }

@@ -80,8 +80,8 @@ public sealed class ImageProcessor
         }
     }
 
-    /// <summary>The weights by which a picture is resized and cropped. Without a resize each pixel of the crop is taken once: at a scale of 1
-    /// the cubic kernel is 1 at the pixel and 0 at its neighbours.</summary>
+    /// <summary>The weights by which a picture is resized and cropped. Without a resize each pixel of the crop is taken once: at a scale of
+    /// 1 the cubic kernel is 1 at the pixel and 0 at its neighbours.</summary>
     /// <exception cref="ImageFormatException">The recipe cannot be applied to a picture of this size.</exception>
     internal ResizeAxes AxesFor(RgbImage image)
     {

@@ -10,7 +10,8 @@ namespace PixioCuda.Pipeline;
 
 /// <summary>What the workers of a pipeline must know to make pixel values of decoded pictures.</summary>
 /// <param name="Model">Whose pixel values.</param>
-/// <param name="DeviceByteLimit">The device memory that a picture may take which a GPU is to resize; null where the CPU resizes all.</param>
+/// <param name="DeviceByteLimit">The device memory that a picture may take which a GPU is to resize; null where the CPU resizes
+/// all.</param>
 internal sealed record PicturePreparation(PixioModel Model, long? DeviceByteLimit)
 {
     /// <summary>Whether a picture is left to the GPU.</summary>
@@ -19,7 +20,8 @@ internal sealed record PicturePreparation(PixioModel Model, long? DeviceByteLimi
         DeviceByteLimit is { } limit && PreprocessLayout.Fits(image, Model.Recipe.Geometry, limit);
 }
 
-/// <summary>What becomes of pictures on the workers of a pipeline: read and decoded, and resized and normalised unless a GPU does that.</summary>
+/// <summary>What becomes of pictures on the workers of a pipeline: read and decoded, and resized and normalised unless a GPU does
+/// that.</summary>
 internal sealed class DecodeStage(
     IImageDecoder decoder, ImageDecodeOptions decodeOptions, Task<PicturePreparation> preparation, bool hashContents, PictureMemory memory,
     StageClock clock)

@@ -77,7 +77,8 @@ public sealed class PicturePipeline : IDisposable
     public string? Preprocessing => Volatile.Read(ref _choice)?.ToString();
 
     /// <summary>What preprocessing holds of the device's memory and of pinned memory, batches aside, in bytes.</summary>
-    internal (long Device, long Pinned) PreprocessorByteCounts => (_preprocessor?.ScratchByteCount ?? 0, _preprocessor?.PinnedByteCount ?? 0);
+    internal (long Device, long Pinned) PreprocessorByteCounts =>
+        (_preprocessor?.ScratchByteCount ?? 0, _preprocessor?.PinnedByteCount ?? 0);
 
     /// <summary>The most memory that pictures took before the engine, in bytes.</summary>
     internal long PeakPictureBytes => _memory.Peak;

@@ -15,8 +15,8 @@ public enum PipelineStage
     /// <summary>Pictures are resized and normalised on the CPU, or the weights computed by which a GPU is to do it.</summary>
     Preprocess,
 
-    /// <summary>Pictures are brought to a GPU and resized and normalised there: the host's copying, and its waiting for copies that are under
-    /// way. Only where a GPU does it.</summary>
+    /// <summary>Pictures are brought to a GPU and resized and normalised there: the host's copying, and its waiting for copies that are
+    /// under way. Only where a GPU does it.</summary>
     GpuPreprocess,
 
     /// <summary>The encoder runs.</summary>

@@ -10,8 +10,8 @@ using Xunit;
 
 namespace PixioCuda.Cuda.Tests;
 
-/// <summary>Pipelines whose pictures are preprocessed on the device give what those give that leave it to the CPU, bit for bit, whatever the
-/// pictures, the batches and what goes wrong.</summary>
+/// <summary>Pipelines whose pictures are preprocessed on the device give what those give that leave it to the CPU, bit for bit, whatever
+/// the pictures, the batches and what goes wrong.</summary>
 [Collection(nameof(EmulatorAlone))]
 public sealed class CudaPipelineTests : IDisposable
 {

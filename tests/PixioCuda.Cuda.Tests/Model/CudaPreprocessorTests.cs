@@ -8,8 +8,8 @@ using Xunit;
 
 namespace PixioCuda.Cuda.Tests;
 
-/// <summary>What brings pictures into batches on a device: pixel values have the CPU's bits, and those of Pillow's own pixels; memory is bounded,
-/// and nothing is allocated for a picture.</summary>
+/// <summary>What brings pictures into batches on a device: pixel values have the CPU's bits, and those of Pillow's own pixels; memory is
+/// bounded, and nothing is allocated for a picture.</summary>
 [Collection(nameof(EmulatorAlone))]
 public sealed class CudaPreprocessorTests
 {
