@@ -351,7 +351,9 @@ public sealed class PicturePipeline : IDisposable
             catch (Exception exception)
             {
                 Interlocked.CompareExchange(ref _fault, ExceptionDispatchInfo.Capture(Unwrapped(exception)), null);
-                Stop();
+                // Whoever takes the results goes on where this is called, and may then wait for this very thread to end.
+                _ = _stop.CancelAsync();
+                _memory.Stop();
             }
         })
         {
