@@ -5,9 +5,9 @@ namespace PixioCuda.Interop;
 /// <summary>The kernels of one device: each is fetched from the cache or compiled, and loaded, once.</summary>
 internal sealed unsafe class KernelLoader(GpuContext context, GpuDeviceInfo device, KernelCache cache) : IDisposable
 {
-    private readonly ConcurrentDictionary<(KernelKey Key, int ArgsByteCount), Lazy<LoadedKernel>> _loaded = new();
-    private readonly Lazy<(KernelCompiler? Compiler, CudaLibraryException? Failure)> _compiler = new(
-        () => (KernelCompiler.Find(out CudaLibraryException? failure), failure));
+    private readonly ConcurrentDictionary<LoadedKey, Lazy<LoadedKernel>> _loaded = new();
+    private readonly Lazy<FoundCompiler> _compiler = new(
+        () => new FoundCompiler(KernelCompiler.Find(out CudaLibraryException? failure), failure));
 
     /// <summary>The kernel, ready to be launched.</summary>
     /// <exception cref="KernelCompilationException">It does not compile.</exception>
@@ -17,7 +17,7 @@ internal sealed unsafe class KernelLoader(GpuContext context, GpuDeviceInfo devi
     public LoadedKernel Load(KernelSource source)
     {
         // Which architecture it will be does not matter here: for one device it is always the same.
-        var key = (KernelKey.Of(source, GpuArchitecture.CandidatesFor(device.ComputeCapability)[0]), source.ArgsByteCount);
+        var key = new LoadedKey(KernelKey.Of(source, GpuArchitecture.CandidatesFor(device.ComputeCapability)[0]).Hex, source.ArgsByteCount);
         Lazy<LoadedKernel> kernel = _loaded.GetOrAdd(key, _ => new Lazy<LoadedKernel>(() => Load(Compile(source), source)));
         try
         {
@@ -26,7 +26,7 @@ internal sealed unsafe class KernelLoader(GpuContext context, GpuDeviceInfo devi
         catch
         {
             // What failed once may succeed later: memory becomes free, an NVRTC is installed.
-            _loaded.TryRemove(new KeyValuePair<(KernelKey, int), Lazy<LoadedKernel>>(key, kernel));
+            _loaded.TryRemove(KeyValuePair.Create(key, kernel));
             throw;
         }
     }
@@ -102,4 +102,9 @@ internal sealed unsafe class KernelLoader(GpuContext context, GpuDeviceInfo devi
         context.Check(CudaDriverApi.cuFuncGetAttribute(out int value, attribute, function), nameof(CudaDriverApi.cuFuncGetAttribute));
         return value;
     }
+
+    // Classes, here and where else an engine starts: the runtime has generic code for all of them, and compiles it anew for each struct.
+    private sealed record LoadedKey(string Hex, int ArgsByteCount);
+
+    private sealed record FoundCompiler(KernelCompiler? Compiler, CudaLibraryException? Failure);
 }
