@@ -34,9 +34,9 @@ public class AttentionBench : StepBench, ICountsWork
         long scratch = Reserve(shape.ScratchByteCount);
         _step = Target.VectorBits switch
         {
-            512 => new AttentionStep<MicroKernel512>(shape, qkv, output, null, [], scratch),
-            256 => new AttentionStep<MicroKernel256>(shape, qkv, output, null, [], scratch),
-            _ => new AttentionStep<MicroKernel128>(shape, qkv, output, null, [], scratch),
+            512 => new AttentionStep<MicroKernel512, FloatVector512>(shape, qkv, output, null, [], scratch),
+            256 => new AttentionStep<MicroKernel256, FloatVector>(shape, qkv, output, null, [], scratch),
+            _ => new AttentionStep<MicroKernel128, FloatVector>(shape, qkv, output, null, [], scratch),
         };
         Run(_step);
         MatrixView input = qkv.In(Memory), context = output.In(Memory);

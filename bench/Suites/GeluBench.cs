@@ -1,4 +1,3 @@
-using System.Numerics;
 using BenchmarkDotNet.Attributes;
 using PixioCuda.Bench.Reporting;
 using PixioCuda.Cpu;
@@ -32,7 +31,19 @@ public class GeluBench : ICountsWork
     [Benchmark]
     public void Gelu()
     {
-        for (int i = 0; i < Count; i += Vector<float>.Count)
-            VectorMath.Gelu(new Vector<float>(_from, i)).CopyTo(_to, i);
+        if (CpuTarget.WidestVectorBits == 512)
+            Gelu<FloatVector512>(_from, _to);
+        else
+            Gelu<FloatVector>(_from, _to);
+    }
+
+    private static unsafe void Gelu<TVector>(float[] values, float[] results)
+        where TVector : struct, IFloatVector<TVector>
+    {
+        fixed (float* from = values, to = results)
+        {
+            for (int i = 0; i < Count; i += TVector.Count)
+                VectorMath.Gelu(TVector.Load(from + i)).Store(to + i);
+        }
     }
 }

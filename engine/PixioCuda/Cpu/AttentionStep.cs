@@ -5,8 +5,9 @@ namespace PixioCuda.Cpu;
 
 /// <summary>softmax(q k^T / sqrt(head size)) v, for a few queries at a time: the scores of one tile of queries are all that is ever
 /// stored, unless a tap wants the probabilities.</summary>
-internal sealed unsafe class AttentionStep<TKernel> : CpuStep
+internal sealed unsafe class AttentionStep<TKernel, TVector> : CpuStep
     where TKernel : IMicroKernel
+    where TVector : struct, IFloatVector<TVector>
 {
     // Tokens between the one that is read and the one that is fetched: a few hundred cycles of work.
     private const int PrefetchDistance = 8;
@@ -85,7 +86,7 @@ internal sealed unsafe class AttentionStep<TKernel> : CpuStep
     private float* PackedValues(int slot) => PackedKeys(slot) + _shape.KeysLength;
 
     /// <summary>Lays a head's keys and values out as panels.</summary>
-    private sealed class PackWork(AttentionStep<TKernel> step) : IParallelWork
+    private sealed class PackWork(AttentionStep<TKernel, TVector> step) : IParallelWork
     {
         public void Execute(int task, int worker)
         {
@@ -170,7 +171,7 @@ internal sealed unsafe class AttentionStep<TKernel> : CpuStep
     }
 
     /// <summary>Runs a few tiles of queries of one head.</summary>
-    private sealed class QueryWork(AttentionStep<TKernel> step) : IParallelWork
+    private sealed class QueryWork(AttentionStep<TKernel, TVector> step) : IParallelWork
     {
         private readonly AttentionShape _shape = step._shape;
 
@@ -241,7 +242,7 @@ internal sealed unsafe class AttentionStep<TKernel> : CpuStep
         private static void Multiply(float* a, float* b, int depth, float* tile, nint stride, int width, bool accumulate)
         {
             if (width == TKernel.Columns)
-                TKernel.Multiply(a, b, depth, tile, stride, accumulate, next: a);
+                TKernel.Multiply(a, b, depth, tile, stride, accumulate, next: a, far: (byte*)a, farStep: 0);
             else
                 TKernel.MultiplyNarrow(a, b, depth, tile, stride, accumulate);
         }
@@ -264,45 +265,40 @@ internal sealed unsafe class AttentionStep<TKernel> : CpuStep
         private static float Maximum(float* values, int count)
         {
             // A NaN may be left out here: the exponentials bring it into the sum, and from there into the whole row.
+            TVector lowest = TVector.Create(float.NegativeInfinity), lanes = lowest, others = lowest;
             int index = 0;
-            Vector<float> lanes = new(float.NegativeInfinity), others = lanes;
-            for (; index <= count - (2 * Vector<float>.Count); index += 2 * Vector<float>.Count)
+            for (; index <= count - (2 * TVector.Count); index += 2 * TVector.Count)
             {
-                lanes = Vector.MaxNative(lanes, Vector.Load(values + index));
-                others = Vector.MaxNative(others, Vector.Load(values + index + Vector<float>.Count));
+                lanes = TVector.MaxNative(lanes, TVector.Load(values + index));
+                others = TVector.MaxNative(others, TVector.Load(values + index + TVector.Count));
             }
 
-            lanes = Vector.MaxNative(lanes, others);
-            for (; index <= count - Vector<float>.Count; index += Vector<float>.Count)
-                lanes = Vector.MaxNative(lanes, Vector.Load(values + index));
-            float maximum = float.NegativeInfinity;
-            for (int lane = 0; lane < Vector<float>.Count; lane++)
-                maximum = lanes[lane] > maximum ? lanes[lane] : maximum;
-            for (; index < count; index++)
-                maximum = values[index] > maximum ? values[index] : maximum;
-            return maximum;
+            for (; index < count; index += TVector.Count)
+                lanes = TVector.MaxNative(lanes, TVector.SelectFirst(count - index, TVector.Load(values + index), lowest));
+            return TVector.Maximum(TVector.MaxNative(lanes, others));
         }
 
+        /// <summary>A row has room for whole vectors; what is behind the scores is neither read as one nor missed.</summary>
         private float Exponentiate(float* values, int count, float maximum)
         {
             // Rounding maximum * scale moves all exponents of the row alike, which the division by their sum undoes.
-            Vector<float> offset = new(-maximum * step._scale), scale = new(step._scale), sum = Vector<float>.Zero;
+            TVector offset = TVector.Create(-maximum * step._scale), scale = TVector.Create(step._scale), zero = TVector.Create(0), sum = zero;
             int index = 0;
-            for (; index <= count - Vector<float>.Count; index += Vector<float>.Count)
+            for (; index <= count - TVector.Count; index += TVector.Count)
             {
-                Vector<float> exponential = VectorMath.ExpOfNegative(Vector.FusedMultiplyAdd(Vector.Load(values + index), scale, offset));
+                TVector exponential = VectorMath.ExpOfNegative(TVector.FusedMultiplyAdd(TVector.Load(values + index), scale, offset));
                 exponential.Store(values + index);
-                sum += exponential;
+                sum = TVector.Accumulate(sum, exponential);
             }
 
-            float total = Vector.Sum(sum);
-            for (; index < count; index++)
+            if (index < count)
             {
-                values[index] = VectorMath.ExpOfNegative(Vector.FusedMultiplyAdd(new Vector<float>(values[index]), scale, offset))[0];
-                total += values[index];
+                TVector exponential = VectorMath.ExpOfNegative(TVector.FusedMultiplyAdd(TVector.Load(values + index), scale, offset));
+                exponential.Store(values + index);
+                sum = TVector.Accumulate(sum, TVector.SelectFirst(count - index, exponential, zero));
             }
 
-            return total;
+            return TVector.Total(sum);
         }
 
         private void StoreProbabilities(int picture, int index, int row, int rows, float* scores, float* sums)

@@ -7,13 +7,14 @@ internal static class CpuCompiler
 {
     public static CpuStep[] Compile(EncoderGraph graph, MemoryPlan plan, CpuWeights weights, CpuTarget target, float[] byteValues) => target.VectorBits switch
     {
-        512 => new Compiler<MicroKernel512>(graph, plan, weights, target, byteValues).Compile(),
-        256 => new Compiler<MicroKernel256>(graph, plan, weights, target, byteValues).Compile(),
-        _ => new Compiler<MicroKernel128>(graph, plan, weights, target, byteValues).Compile(),
+        512 => new Compiler<MicroKernel512, FloatVector512>(graph, plan, weights, target, byteValues).Compile(),
+        256 => new Compiler<MicroKernel256, FloatVector>(graph, plan, weights, target, byteValues).Compile(),
+        _ => new Compiler<MicroKernel128, FloatVector>(graph, plan, weights, target, byteValues).Compile(),
     };
 
-    private sealed unsafe class Compiler<TKernel>(EncoderGraph graph, MemoryPlan plan, CpuWeights weights, CpuTarget target, float[] byteValues)
+    private sealed unsafe class Compiler<TKernel, TVector>(EncoderGraph graph, MemoryPlan plan, CpuWeights weights, CpuTarget target, float[] byteValues)
         where TKernel : IMicroKernel
+        where TVector : struct, IFloatVector<TVector>
     {
         private readonly CpuMemoryModel _model = new(graph, target);
         private readonly Dictionary<GraphTensor, long> _outputOffsets = graph.Outputs.ToDictionary(output => output.Tensor, output => output.Offset);
@@ -26,11 +27,11 @@ internal static class CpuCompiler
             LayerNormOp norm => new LayerNormStep(
                 Operand(norm.Input), Operand(norm.Output), weights.Vector(norm.Weight), weights.Vector(norm.Bias), graph.Config.LayerNormEps,
                 graph.Shape.Batch, norm.Input.Shape[1], norm.FirstToken, norm.TokenCount),
-            LinearOp linear => new LinearStep<TKernel>(
+            LinearOp linear => new LinearStep<TKernel, TVector>(
                 target, Operand(linear.Input), linear.Output.Rows, weights.Matrix(linear.Weight),
                 linear.Bias is WeightKey bias ? weights.Vector(bias) : null, linear.Gelu,
                 linear.Residual is GraphTensor residual ? Operand(residual) : null, Operand(linear.Output), plan.ScratchOffsetOf(op)),
-            AttentionOp attention => new AttentionStep<TKernel>(
+            AttentionOp attention => new AttentionStep<TKernel, TVector>(
                 AttentionShape.Of(attention, target), Operand(attention.Qkv), attention.Output is GraphTensor output ? Operand(output) : null,
                 attention.Probabilities is GraphTensor probabilities ? Operand(probabilities) : null, attention.Heads, plan.ScratchOffsetOf(op)),
             SelectTokensOp select => new SelectTokensStep(

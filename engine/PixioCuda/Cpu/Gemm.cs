@@ -1,4 +1,3 @@
-using System.Runtime.Intrinsics.X86;
 using PixioCuda.Weights;
 
 namespace PixioCuda.Cpu;
@@ -90,18 +89,21 @@ internal sealed unsafe class Gemm<TKernel, TEpilogue>(CpuTarget target) : IParal
             float* firstOfNextChunk = isLast ? a : a + _a.ChunkStride;
             float* tile = stripe;
 
-            // The weight comes from memory, each byte once: a share of its next chunk is asked for before every tile of this one.
+            // The weight comes from memory, each byte once: its next chunk is fetched bit by bit while this one is multiplied. Behind the
+            // last chunk comes the first one of the panel that this thread is likely to have next.
             byte* storedEnd = stored + (depth * weight.StepByteCount);
-            Prefetcher nextChunk = new(storedEnd, isLast ? 0 : KChunk.LengthOf(chunk + 1, weight.Depth) * weight.StepByteCount, tiles);
+            byte* far = isLast ? weight.Panel((panel + target.ThreadCount) % weight.PanelCount) : storedEnd;
+            int steps = tiles * depth, farDepth = KChunk.LengthOf(isLast ? 0 : chunk + 1, weight.Depth);
+            nint farStep = ((farDepth * weight.StepByteCount) + steps - 1) / steps;
             float* b = weight.Type == DType.F32 ? (float*)stored : Widen(weight.Type, stored, depth * TKernel.Columns, widened);
             for (int row = firstRow; row < endRow; row += TKernel.Rows)
             {
                 int rows = Math.Min(TKernel.Rows, endRow - row);
-                nextChunk.FetchShare();
                 if (isLast)
                     _epilogue.Prefetch(row, rows, column);
                 float* next = row + TKernel.Rows < endRow ? a + (TKernel.Rows * KChunk.Length) : firstOfNextChunk;
-                TKernel.Multiply(a, b, depth, tile, TKernel.Columns, accumulate: chunk > 0, next);
+                TKernel.Multiply(a, b, depth, tile, TKernel.Columns, accumulate: chunk > 0, next, far, farStep);
+                far += farStep * depth;
                 if (isLast)
                     _epilogue.Store(tile, row, rows, column, columns);
 
@@ -117,23 +119,5 @@ internal sealed unsafe class Gemm<TKernel, TEpilogue>(CpuTarget target) : IParal
     {
         TensorConversion.ToFloat32(type, new ReadOnlySpan<byte>(stored, count * type.ElementBytes()), new Span<float>(widened, count));
         return widened;
-    }
-
-    /// <summary>Fetches a stretch of memory into the second-level cache, in equal shares.</summary>
-    private ref struct Prefetcher(byte* from, int byteCount, int shares)
-    {
-        private const int LineByteCount = AlignedBuffer.Alignment;
-
-        private readonly byte* _end = from + byteCount;
-        private readonly int _share = ((byteCount / LineByteCount) + shares - 1) / shares * LineByteCount;
-        private byte* _next = from;
-
-        public void FetchShare()
-        {
-            if (!Sse.IsSupported)
-                return;
-            for (byte* end = (byte*)Math.Min((nuint)(_next + _share), (nuint)_end); _next < end; _next += LineByteCount)
-                Sse.Prefetch1(_next);
-        }
     }
 }

@@ -23,7 +23,10 @@ internal unsafe interface IMicroKernel
     /// <param name="accumulate">Whether the product is added to what the tile holds.</param>
     /// <param name="next">What is likely to be multiplied after a, in the same layout: it is fetched into the first-level cache meanwhile. Any
     /// address will do, since nothing is read from it.</param>
-    static abstract void Multiply(float* a, float* b, int depth, float* tile, nint stride, bool accumulate, float* next);
+    /// <param name="far">What will be read much later, as b: it is fetched into the second-level cache meanwhile. Any address will do.</param>
+    /// <param name="farStep">How many bytes of it to fetch in each step of k; fetching it little by little leaves the first-level cache's
+    /// few outstanding misses to the operands.</param>
+    static abstract void Multiply(float* a, float* b, int depth, float* tile, nint stride, bool accumulate, float* next, byte* far, nint farStep);
 
     /// <summary>As <see cref="Multiply"/>, with b [depth, NarrowColumns] and a tile as wide.</summary>
     static abstract void MultiplyNarrow(float* a, float* b, int depth, float* tile, nint stride, bool accumulate);

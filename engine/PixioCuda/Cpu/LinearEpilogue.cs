@@ -1,10 +1,10 @@
-using System.Numerics;
 using System.Runtime.Intrinsics.X86;
 
 namespace PixioCuda.Cpu;
 
 /// <summary>output = residual + gelu(product + bias), each part where there is one.</summary>
-internal readonly unsafe struct LinearEpilogue(float* bias, bool gelu, MatrixView residual, MatrixView output, int panelColumns) : IEpilogue
+internal readonly unsafe struct LinearEpilogue<TVector>(float* bias, bool gelu, MatrixView residual, MatrixView output, int panelColumns) : IEpilogue
+    where TVector : struct, IFloatVector<TVector>
 {
     private const int LineLength = AlignedBuffer.Alignment / sizeof(float);
 
@@ -47,11 +47,11 @@ internal readonly unsafe struct LinearEpilogue(float* bias, bool gelu, MatrixVie
 
     private void StoreRow(float* tile, int column, float* residual, float* to)
     {
-        for (int lane = 0; lane < _panelColumns; lane += Vector<float>.Count)
+        for (int lane = 0; lane < _panelColumns; lane += TVector.Count)
         {
-            Vector<float> value = Finish(tile + lane, column + lane);
+            TVector value = Finish(tile + lane, column + lane);
             if (residual != null)
-                value += Vector.Load(residual + lane);
+                value += TVector.Load(residual + lane);
             value.Store(to + lane);
         }
     }
@@ -59,17 +59,17 @@ internal readonly unsafe struct LinearEpilogue(float* bias, bool gelu, MatrixVie
     /// <summary>A row of the last panel, which is wider than what is left of the output.</summary>
     private void StorePartOfRow(float* tile, int column, float* residual, float* to, int columns)
     {
-        for (int lane = 0; lane < _panelColumns; lane += Vector<float>.Count)
+        for (int lane = 0; lane < _panelColumns; lane += TVector.Count)
             Finish(tile + lane, column + lane).Store(tile + lane);
         for (int lane = 0; lane < columns; lane++)
             to[lane] = residual == null ? tile[lane] : tile[lane] + residual[lane];
     }
 
-    private Vector<float> Finish(float* tile, int column)
+    private TVector Finish(float* tile, int column)
     {
-        Vector<float> value = Vector.Load(tile);
+        TVector value = TVector.Load(tile);
         if (_bias != null)
-            value += Vector.Load(_bias + column);
+            value += TVector.Load(_bias + column);
         return _gelu ? VectorMath.Gelu(value) : value;
     }
 }

@@ -16,7 +16,7 @@ internal readonly unsafe struct MicroKernel128 : IMicroKernel
 
     // Written out row by row: the accumulators must be locals for the compiler to keep them in registers.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Multiply(float* a, float* b, int depth, float* tile, nint stride, bool accumulate, float* next)
+    public static void Multiply(float* a, float* b, int depth, float* tile, nint stride, bool accumulate, float* next, byte* far, nint farStep)
     {
         Vector128<float> c0a = Vector128<float>.Zero, c0b = Vector128<float>.Zero;
         Vector128<float> c1a = Vector128<float>.Zero, c1b = Vector128<float>.Zero;
@@ -49,7 +49,12 @@ internal readonly unsafe struct MicroKernel128 : IMicroKernel
             b += 2 * Vector128<float>.Count;
             // As many bytes as this step has read of A: over the whole depth, the next tile.
             if (Sse.IsSupported)
+            {
                 Sse.Prefetch0(next);
+                Sse.Prefetch1(far);
+            }
+
+            far += farStep;
             next += Rows;
         }
 
@@ -84,5 +89,5 @@ internal readonly unsafe struct MicroKernel128 : IMicroKernel
     }
 
     public static void MultiplyNarrow(float* a, float* b, int depth, float* tile, nint stride, bool accumulate) =>
-        Multiply(a, b, depth, tile, stride, accumulate, next: a);
+        Multiply(a, b, depth, tile, stride, accumulate, next: a, far: (byte*)a, farStep: 0);
 }

@@ -15,7 +15,7 @@ internal readonly unsafe struct MicroKernel256 : IMicroKernel
 
     // Written out row by row: the accumulators must be locals for the compiler to keep them in registers.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Multiply(float* a, float* b, int depth, float* tile, nint stride, bool accumulate, float* next)
+    public static void Multiply(float* a, float* b, int depth, float* tile, nint stride, bool accumulate, float* next, byte* far, nint farStep)
     {
         Vector256<float> c0a = Vector256<float>.Zero, c0b = Vector256<float>.Zero;
         Vector256<float> c1a = Vector256<float>.Zero, c1b = Vector256<float>.Zero;
@@ -48,7 +48,12 @@ internal readonly unsafe struct MicroKernel256 : IMicroKernel
             b += 2 * Vector256<float>.Count;
             // As many bytes as this step has read of A: over the whole depth, the next tile.
             if (Sse.IsSupported)
+            {
                 Sse.Prefetch0(next);
+                Sse.Prefetch1(far);
+            }
+
+            far += farStep;
             next += Rows;
         }
 

@@ -15,7 +15,7 @@ internal readonly unsafe struct MicroKernel512 : IMicroKernel
 
     // Written out row by row: the accumulators must be locals for the compiler to keep them in registers.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Multiply(float* a, float* b, int depth, float* tile, nint stride, bool accumulate, float* next)
+    public static void Multiply(float* a, float* b, int depth, float* tile, nint stride, bool accumulate, float* next, byte* far, nint farStep)
     {
         Vector512<float> c0a = Vector512<float>.Zero, c0b = Vector512<float>.Zero;
         Vector512<float> c1a = Vector512<float>.Zero, c1b = Vector512<float>.Zero;
@@ -72,7 +72,12 @@ internal readonly unsafe struct MicroKernel512 : IMicroKernel
             b += 2 * Vector512<float>.Count;
             // As many bytes as this step has read of A: over the whole depth, the next tile.
             if (Sse.IsSupported)
+            {
                 Sse.Prefetch0(next);
+                Sse.Prefetch1(far);
+            }
+
+            far += farStep;
             next += Rows;
         }
 

@@ -9,6 +9,9 @@ namespace PixioCuda.Cpu;
 /// <summary>Matrix transposition in 4 x 4 blocks, which every vector unit can do in registers.</summary>
 internal static class Transpose
 {
+    // Whole lines of the source are used up while these rows of the destination, 8 KB where 32 rows are transposed, are in the first-level cache.
+    private const int BlockColumns = 64;
+
     /// <summary>destination[c, r] = source[r, c].</summary>
     /// <param name="source">[rows, columns], dense.</param>
     /// <param name="rows">Rows of the source.</param>
@@ -31,24 +34,17 @@ internal static class Transpose
         ref float from = ref MemoryMarshal.GetReference(source);
         ref float to = ref MemoryMarshal.GetReference(destination);
         int wholeRows = rows & ~3, wholeColumns = columns & ~3;
-        for (int column = 0; column < wholeColumns; column += 4)
+        for (int first = 0; first < wholeColumns; first += BlockColumns)
         {
+            int end = Math.Min(first + BlockColumns, wholeColumns);
             for (int row = 0; row < wholeRows; row += 4)
             {
-                ref float block = ref Unsafe.Add(ref from, ((nint)row * sourceStride) + column);
-                Vector128<float> r0 = Vector128.LoadUnsafe(ref block);
-                Vector128<float> r1 = Vector128.LoadUnsafe(ref Unsafe.Add(ref block, sourceStride));
-                Vector128<float> r2 = Vector128.LoadUnsafe(ref Unsafe.Add(ref block, 2 * (nint)sourceStride));
-                Vector128<float> r3 = Vector128.LoadUnsafe(ref Unsafe.Add(ref block, 3 * (nint)sourceStride));
-                (Vector128<float> t0, Vector128<float> t1) = Interleave(r0, r2);
-                (Vector128<float> t2, Vector128<float> t3) = Interleave(r1, r3);
-                (Vector128<float> c0, Vector128<float> c1) = Interleave(t0, t2);
-                (Vector128<float> c2, Vector128<float> c3) = Interleave(t1, t3);
-                ref float target = ref Unsafe.Add(ref to, ((nint)column * destinationStride) + row);
-                c0.StoreUnsafe(ref target);
-                c1.StoreUnsafe(ref Unsafe.Add(ref target, destinationStride));
-                c2.StoreUnsafe(ref Unsafe.Add(ref target, 2 * (nint)destinationStride));
-                c3.StoreUnsafe(ref Unsafe.Add(ref target, 3 * (nint)destinationStride));
+                for (int column = first; column < end; column += 4)
+                {
+                    Run4x4(
+                        ref Unsafe.Add(ref from, ((nint)row * sourceStride) + column), sourceStride,
+                        ref Unsafe.Add(ref to, ((nint)column * destinationStride) + row), destinationStride);
+                }
             }
         }
 
@@ -57,6 +53,23 @@ internal static class Transpose
             for (int column = row < wholeRows ? wholeColumns : 0; column < columns; column++)
                 Unsafe.Add(ref to, ((nint)column * destinationStride) + row) = Unsafe.Add(ref from, ((nint)row * sourceStride) + column);
         }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Run4x4(ref float source, nint sourceStride, ref float destination, nint destinationStride)
+    {
+        Vector128<float> r0 = Vector128.LoadUnsafe(ref source);
+        Vector128<float> r1 = Vector128.LoadUnsafe(ref Unsafe.Add(ref source, sourceStride));
+        Vector128<float> r2 = Vector128.LoadUnsafe(ref Unsafe.Add(ref source, 2 * sourceStride));
+        Vector128<float> r3 = Vector128.LoadUnsafe(ref Unsafe.Add(ref source, 3 * sourceStride));
+        (Vector128<float> t0, Vector128<float> t1) = Interleave(r0, r2);
+        (Vector128<float> t2, Vector128<float> t3) = Interleave(r1, r3);
+        (Vector128<float> c0, Vector128<float> c1) = Interleave(t0, t2);
+        (Vector128<float> c2, Vector128<float> c3) = Interleave(t1, t3);
+        c0.StoreUnsafe(ref destination);
+        c1.StoreUnsafe(ref Unsafe.Add(ref destination, destinationStride));
+        c2.StoreUnsafe(ref Unsafe.Add(ref destination, 2 * destinationStride));
+        c3.StoreUnsafe(ref Unsafe.Add(ref destination, 3 * destinationStride));
     }
 
     /// <summary>(a0, b0, a1, b1) and (a2, b2, a3, b3).</summary>

@@ -3,7 +3,7 @@ using System.Runtime.CompilerServices;
 
 namespace PixioCuda.Cpu;
 
-/// <summary>Elementary functions on vectors of the machine's width. Every lane is computed alike, so a value's bits do not depend on
+/// <summary>Elementary functions on vectors of any width. Every lane is computed alike, so a value's bits do not depend on
 /// its place.</summary>
 internal static class VectorMath
 {
@@ -24,29 +24,30 @@ internal static class VectorMath
 
     /// <summary>e^x for x &lt;= 0, within 2 units in the last place; inputs under -87.3 give about 1e-38.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector<float> ExpOfNegative(Vector<float> x) =>
+    public static TVector ExpOfNegative<TVector>(TVector x)
+        where TVector : struct, IFloatVector<TVector> =>
         // Not Vector.Max alone: a NaN must stay a NaN.
-        ExpInRange(Vector.ConditionalSelect(Vector.LessThan(x, new Vector<float>(ExpMinimum)), new Vector<float>(ExpMinimum), x));
+        ExpInRange(TVector.SelectLess(x, TVector.Create(ExpMinimum), TVector.Create(ExpMinimum), x));
 
     /// <summary>e^x for x from -87.3 to 0; anything at all for other inputs.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector<float> ExpInRange(Vector<float> x)
+    private static TVector ExpInRange<TVector>(TVector x)
+        where TVector : struct, IFloatVector<TVector>
     {
         // Adding 1.5 * 2^23 rounds to a whole number, which then stands in the low bits of the sum.
-        Vector<float> shifted = Vector.FusedMultiplyAdd(x, new Vector<float>(Log2E), new Vector<float>(RoundingShift));
-        Vector<float> exponent = shifted - new Vector<float>(RoundingShift);
-        Vector<float> r = Vector.FusedMultiplyAdd(exponent, new Vector<float>(-Ln2High), x);
-        r = Vector.FusedMultiplyAdd(exponent, new Vector<float>(-Ln2Low), r);
+        TVector shifted = TVector.FusedMultiplyAdd(x, TVector.Create(Log2E), TVector.Create(RoundingShift));
+        TVector exponent = shifted - TVector.Create(RoundingShift);
+        TVector r = TVector.FusedMultiplyAdd(exponent, TVector.Create(-Ln2High), x);
+        r = TVector.FusedMultiplyAdd(exponent, TVector.Create(-Ln2Low), r);
 
         // Minimax polynomial of e^r on [-ln 2 / 2, ln 2 / 2], relative error 1.9e-9; the first two coefficients round to 1. In pairs
         // of terms, since one chain of multiply-adds would leave the units waiting.
-        Vector<float> r2 = r * r;
-        Vector<float> p23 = Vector.FusedMultiplyAdd(r, new Vector<float>(1.6666419e-1f), new Vector<float>(4.9999992e-1f));
-        Vector<float> p45 = Vector.FusedMultiplyAdd(r, new Vector<float>(8.3748984e-3f), new Vector<float>(4.1668232e-2f));
-        Vector<float> p456 = Vector.FusedMultiplyAdd(r2, new Vector<float>(1.3836742e-3f), p45);
-        Vector<float> p = Vector.FusedMultiplyAdd(r2, Vector.FusedMultiplyAdd(r2, p456, p23), r) + Vector<float>.One;
-        Vector<int> scale = (Vector.AsVectorInt32(shifted) + new Vector<int>(127)) << 23;
-        return p * Vector.AsVectorSingle(scale);
+        TVector r2 = r * r;
+        TVector p23 = TVector.FusedMultiplyAdd(r, TVector.Create(1.6666419e-1f), TVector.Create(4.9999992e-1f));
+        TVector p45 = TVector.FusedMultiplyAdd(r, TVector.Create(8.3748984e-3f), TVector.Create(4.1668232e-2f));
+        TVector p456 = TVector.FusedMultiplyAdd(r2, TVector.Create(1.3836742e-3f), p45);
+        TVector p = TVector.FusedMultiplyAdd(r2, TVector.FusedMultiplyAdd(r2, p456, p23), r) + TVector.Create(1);
+        return p * TVector.PowerOfTwo(shifted);
     }
 
     /// <summary>x times the normal distribution function of x: the exact (erf) GELU, within a few units in the last place on both
@@ -56,35 +57,36 @@ internal static class VectorMath
     /// the range having e^(-t^2) below any float32; its minimax polynomial of degree 9 has relative error 8e-9, and q takes only the
     /// division that is needed anyway.</remarks>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector<float> Gelu(Vector<float> x)
+    public static TVector Gelu<TVector>(TVector x)
+        where TVector : struct, IFloatVector<TVector>
     {
-        Vector<float> magnitude = Vector.Abs(x);
-        Vector<float> reciprocal = Vector<float>.One / Vector.FusedMultiplyAdd(magnitude, new Vector<float>(0.70710678f), new Vector<float>(2.5f));
-        Vector<float> q = Vector.FusedMultiplyAdd(reciprocal, new Vector<float>(-5f), Vector<float>.One);
+        TVector magnitude = TVector.Abs(x);
+        TVector reciprocal = TVector.Create(1) / TVector.FusedMultiplyAdd(magnitude, TVector.Create(0.70710678f), TVector.Create(2.5f));
+        TVector q = TVector.FusedMultiplyAdd(reciprocal, TVector.Create(-5f), TVector.Create(1));
 
         // In pairs of terms, as the exponential below: a chain of nine would leave the units waiting.
-        Vector<float> q2 = q * q, q4 = q2 * q2;
-        Vector<float> p01 = Vector.FusedMultiplyAdd(new Vector<float>(HalfErfcx.C1), q, new Vector<float>(HalfErfcx.C0));
-        Vector<float> p23 = Vector.FusedMultiplyAdd(new Vector<float>(HalfErfcx.C3), q, new Vector<float>(HalfErfcx.C2));
-        Vector<float> p45 = Vector.FusedMultiplyAdd(new Vector<float>(HalfErfcx.C5), q, new Vector<float>(HalfErfcx.C4));
-        Vector<float> p67 = Vector.FusedMultiplyAdd(new Vector<float>(HalfErfcx.C7), q, new Vector<float>(HalfErfcx.C6));
-        Vector<float> p89 = Vector.FusedMultiplyAdd(new Vector<float>(HalfErfcx.C9), q, new Vector<float>(HalfErfcx.C8));
-        Vector<float> p4To9 = Vector.FusedMultiplyAdd(p89, q4, Vector.FusedMultiplyAdd(p67, q2, p45));
-        Vector<float> p = Vector.FusedMultiplyAdd(p4To9, q4, Vector.FusedMultiplyAdd(p23, q2, p01));
+        TVector q2 = q * q, q4 = q2 * q2;
+        TVector p01 = TVector.FusedMultiplyAdd(TVector.Create(HalfErfcx.C1), q, TVector.Create(HalfErfcx.C0));
+        TVector p23 = TVector.FusedMultiplyAdd(TVector.Create(HalfErfcx.C3), q, TVector.Create(HalfErfcx.C2));
+        TVector p45 = TVector.FusedMultiplyAdd(TVector.Create(HalfErfcx.C5), q, TVector.Create(HalfErfcx.C4));
+        TVector p67 = TVector.FusedMultiplyAdd(TVector.Create(HalfErfcx.C7), q, TVector.Create(HalfErfcx.C6));
+        TVector p89 = TVector.FusedMultiplyAdd(TVector.Create(HalfErfcx.C9), q, TVector.Create(HalfErfcx.C8));
+        TVector p4To9 = TVector.FusedMultiplyAdd(p89, q4, TVector.FusedMultiplyAdd(p67, q2, p45));
+        TVector p = TVector.FusedMultiplyAdd(p4To9, q4, TVector.FusedMultiplyAdd(p23, q2, p01));
 
         // -x^2 / 2 in two parts: rounding it to one would cost up to 40 units in the last place of the exponential.
-        Vector<float> half = x * -0.5f;
-        Vector<float> square = half * x;
-        Vector<float> rest = Vector.FusedMultiplyAdd(half, x, -square);
-        Vector<float> exponential = ExpInRange(square);
-        exponential = Vector.FusedMultiplyAdd(exponential, rest, exponential);
-        Vector<float> tail = exponential * (p * reciprocal);
+        TVector half = x * TVector.Create(-0.5f);
+        TVector square = half * x;
+        TVector rest = TVector.FusedMultiplyAdd(half, x, -square);
+        TVector exponential = ExpInRange(square);
+        exponential = TVector.FusedMultiplyAdd(exponential, rest, exponential);
+        TVector tail = exponential * (p * reciprocal);
 
         // A NaN that the maximum drops comes back with the magnitude.
-        Vector<float> positive = Vector.MaxNative(x, Vector<float>.Zero);
-        Vector<float> result = Vector.FusedMultiplyAdd(-magnitude, tail, positive);
+        TVector positive = TVector.MaxNative(x, TVector.Create(0));
+        TVector result = TVector.FusedMultiplyAdd(-magnitude, tail, positive);
         // From here on out |x| * tail is below the smallest normal number, and the exponential out of its range.
-        return Vector.ConditionalSelect(Vector.GreaterThan(magnitude, new Vector<float>(GeluReach)), positive, result);
+        return TVector.SelectLess(TVector.Create(GeluReach), magnitude, positive, result);
     }
 
     /// <summary>The sum of all elements, in double precision and a fixed order.</summary>

@@ -98,7 +98,9 @@ public unsafe class AttentionStepTests
     private sealed record AttentionStepOf(
         AttentionShape Shape, CpuOperand Qkv, CpuOperand Output, CpuOperand? Probabilities, IReadOnlyList<int> Heads, long Scratch) : IStepFactory
     {
-        public CpuStep Create<TKernel>(CpuTarget target)
-            where TKernel : IMicroKernel => new AttentionStep<TKernel>(Shape, Qkv, Output, Probabilities, Heads, Scratch);
+        public CpuStep Create<TKernel, TVector>(CpuTarget target)
+            where TKernel : IMicroKernel
+            where TVector : struct, IFloatVector<TVector> =>
+            new AttentionStep<TKernel, TVector>(Shape, Qkv, Output, Probabilities, Heads, Scratch);
     }
 }

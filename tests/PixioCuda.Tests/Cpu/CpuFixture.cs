@@ -7,8 +7,9 @@ namespace PixioCuda.Tests.Cpu;
 /// <summary>Makes the same step for any micro-kernel.</summary>
 internal interface IStepFactory
 {
-    CpuStep Create<TKernel>(CpuTarget target)
-        where TKernel : IMicroKernel;
+    CpuStep Create<TKernel, TVector>(CpuTarget target)
+        where TKernel : IMicroKernel
+        where TVector : struct, IFloatVector<TVector>;
 }
 
 /// <summary>Memory, threads and operands for a single step.</summary>
@@ -71,9 +72,9 @@ internal sealed unsafe class CpuFixture(int vectorBits, int threads) : IDisposab
     public void Run<TFactory>(TFactory factory)
         where TFactory : IStepFactory => Run(vectorBits switch
         {
-            512 => factory.Create<MicroKernel512>(Target),
-            256 => factory.Create<MicroKernel256>(Target),
-            _ => factory.Create<MicroKernel128>(Target),
+            512 => factory.Create<MicroKernel512, FloatVector512>(Target),
+            256 => factory.Create<MicroKernel256, FloatVector>(Target),
+            _ => factory.Create<MicroKernel128, FloatVector>(Target),
         });
 
     public void Dispose()

@@ -142,7 +142,9 @@ public unsafe class LinearStepTests
     private sealed record LinearStepOf(
         CpuOperand Input, int Rows, PackedMatrix Weight, AlignedBuffer? Bias, bool Gelu, CpuOperand? Residual, CpuOperand Output, long Scratch) : IStepFactory
     {
-        public CpuStep Create<TKernel>(CpuTarget target)
-            where TKernel : IMicroKernel => new LinearStep<TKernel>(target, Input, Rows, Weight, Bias, Gelu, Residual, Output, Scratch);
+        public CpuStep Create<TKernel, TVector>(CpuTarget target)
+            where TKernel : IMicroKernel
+            where TVector : struct, IFloatVector<TVector> =>
+            new LinearStep<TKernel, TVector>(target, Input, Rows, Weight, Bias, Gelu, Residual, Output, Scratch);
     }
 }
