@@ -20,14 +20,8 @@ internal unsafe interface IEpilogue
 /// <summary>The memory in which the threads multiply: for each a stripe of the product that it sums up, and a chunk of a panel that it widens.</summary>
 internal static class GemmScratch
 {
-    /// <summary>The rows of A that a task goes through with one panel: their current chunk stays in the second-level cache
-    /// (264 x 256 floats are 264 KB), and 264 tokens of a 256 x 256 picture are exactly one block.</summary>
-    public const int BlockRows = 264;
-
-    public static int BlockRowsOf(int rows, CpuTarget target) => target.PadRows(Math.Min(rows, BlockRows));
-
     /// <summary>The elements of one thread's stripe: [block rows, panel columns].</summary>
-    public static int StripeLength(int rows, CpuTarget target) => BlockRowsOf(rows, target) * target.PanelColumns;
+    public static int StripeLength(int rows, CpuTarget target) => GemmTasks.RowsOfBlock(rows, target) * target.PanelColumns;
 
     /// <summary>The elements of one chunk of a panel in float32.</summary>
     public static int WidenedLength(CpuTarget target) => KChunk.Length * target.PanelColumns;
@@ -36,7 +30,7 @@ internal static class GemmScratch
         (long)target.ThreadCount * (StripeLength(rows, target) + WidenedLength(target)) * sizeof(float);
 }
 
-/// <summary>product [m, n] = A [m, k] * weight [n, k] transposed. One task is one panel of the weight and one block of rows; each
+/// <summary>product [m, n] = A [m, k] * weight [n, k] transposed, cut up by <see cref="GemmTasks"/>; each
 /// element is summed in chunks of 256 along k, in one order whatever the batch and the number of threads. Of a weight in half precision each
 /// chunk of a panel is widened once for all rows of the block: that costs about a hundredth of multiplying with it, and the product's bits
 /// are those of a float32 weight with the same values.</summary>
@@ -48,7 +42,7 @@ internal sealed unsafe class Gemm<TKernel, TEpilogue>(CpuTarget target) : IParal
     private PackedMatrix? _weight;
     private float* _scratch;
     private int _rows;
-    private int _blockRows;
+    private GemmTasks _tasks;
     private TEpilogue _epilogue;
 
     /// <summary>Runs the product on the pool.</summary>
@@ -64,17 +58,18 @@ internal sealed unsafe class Gemm<TKernel, TEpilogue>(CpuTarget target) : IParal
         _weight = weight;
         _rows = rows;
         _scratch = scratch;
-        _blockRows = GemmScratch.BlockRowsOf(rows, target);
+        _tasks = new GemmTasks(rows, weight.PanelCount, target);
         _epilogue = epilogue;
-        pool.Run(this, weight.PanelCount * ((rows + _blockRows - 1) / _blockRows));
+        pool.Run(this, _tasks.Count);
     }
 
     public void Execute(int task, int worker)
     {
         PackedMatrix weight = _weight!;
-        int panel = task % weight.PanelCount;
-        int firstRow = task / weight.PanelCount * _blockRows;
-        int endRow = Math.Min(firstRow + _blockRows, _rows);
+        (int panel, int firstRow, int endRow) = _tasks.At(task);
+        if (firstRow >= endRow)
+            return;
+        int nextPanel = _tasks.At((task + target.ThreadCount) % _tasks.Count).Panel;
         float* widened = _scratch + ((long)worker * (GemmScratch.WidenedLength(target) + GemmScratch.StripeLength(_rows, target)));
         float* stripe = widened + GemmScratch.WidenedLength(target);
         byte* stored = weight.Panel(panel);
@@ -92,7 +87,7 @@ internal sealed unsafe class Gemm<TKernel, TEpilogue>(CpuTarget target) : IParal
             // The weight comes from memory, each byte once: its next chunk is fetched bit by bit while this one is multiplied. Behind the
             // last chunk comes the first one of the panel that this thread is likely to have next.
             byte* storedEnd = stored + (depth * weight.StepByteCount);
-            byte* far = isLast ? weight.Panel((panel + target.ThreadCount) % weight.PanelCount) : storedEnd;
+            byte* far = isLast ? weight.Panel(nextPanel) : storedEnd;
             int steps = tiles * depth, farDepth = KChunk.LengthOf(isLast ? 0 : chunk + 1, weight.Depth);
             nint farStep = ((farDepth * weight.StepByteCount) + steps - 1) / steps;
             float* b = weight.Type == DType.F32 ? (float*)stored : Widen(weight.Type, stored, depth * TKernel.Columns, widened);
