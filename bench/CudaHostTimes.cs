@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Runtime;
 using PixioCuda.Cuda;
 using PixioCuda.Interop;
 
@@ -23,6 +24,8 @@ internal static class CudaHostTimes
         // The driver's own start and the context are a fixed cost of CUDA: taken before, and held.
         using GpuDevice held = GpuDevice.Open("cuda");
         using GpuStream stream = held.CreateStream();
+        long methods = JitInfo.GetCompiledMethodCount();
+        TimeSpan compiling = JitInfo.GetCompilationTime();
         long start = Stopwatch.GetTimestamp();
         using PixioModel loaded = PixioModel.Load(model, new PixioModelOptions { Device = "cuda", CudaSessions = 1 });
         double load = Milliseconds(start, Stopwatch.GetTimestamp()), weights = loaded.CudaWeightTime!.Value.TotalMilliseconds;
@@ -33,7 +36,8 @@ internal static class CudaHostTimes
         loaded.Warmup(plan);
         double first = Milliseconds(start, Stopwatch.GetTimestamp());
         Write($"until ready {load - weights + planned + first:F1} ms: load {load - weights:F1}, plan with its kernels {planned:F1}, first run {first:F1}; ");
-        Write($"weights, which do not count, {weights:F0} ms");
+        Write($"weights, which do not count, {weights:F0} ms; in all of it the runtime compiled {JitInfo.GetCompiledMethodCount() - methods} methods ");
+        Write($"in {(JitInfo.GetCompilationTime() - compiling).TotalMilliseconds:F1} ms");
         Console.WriteLine();
         return 0;
     }

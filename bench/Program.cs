@@ -8,6 +8,7 @@ using PixioCuda.Weights;
 //   hosting [DEVICE]           64 callers of EmbedAsync with a picture each, beside batches of 64
 //   pipeline decode            decode and preprocess on all cores, without an engine
 //   pipeline engine [MODEL [N]]  the pipeline beside the engine alone
+//   pipeline preprocess [MODEL [N [ROUNDS]]]  preprocessing on the GPU beside the CPU's, on a CUDA device
 //   pipeline memory [N]        peak memory of N small pictures beside that of a tenth of them
 //   load [PRESET]              loading beside a plain read, and its memory
 //   expected [PRESET [N,N]]    what each launch of a forward pass should take on an H200
@@ -30,6 +31,10 @@ switch (args)
         return PipelineRate.Decode();
     case ["pipeline", "engine", ..]:
         return PipelineRate.Engine(args.Length > 2 ? args[2] : "random:vitb16", args.Length > 3 ? int.Parse(args[3]) : 40);
+    case ["pipeline", "preprocess", ..]:
+        return PipelineRate.Preprocess(
+            args.Length > 2 ? args[2] : "random:vith16", args.Length > 3 ? int.Parse(args[3]) : 1200,
+            args.Length > 4 ? int.Parse(args[4]) : 3);
     case ["pipeline", "memory", ..]:
         return PipelineMemory.Run(args.Length > 2 ? int.Parse(args[2]) : 100_000);
     case ["load", ..]:

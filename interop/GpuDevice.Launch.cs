@@ -63,9 +63,16 @@ internal sealed unsafe partial class GpuDevice
     public void Launch<TArgs>(GpuStream stream, LoadedKernel kernel, in LaunchConfig config, in TArgs args)
         where TArgs : unmanaged
     {
+        fixed (TArgs* argument = &args)
+            Launch(stream, kernel, config, argument, typeof(TArgs), sizeof(TArgs));
+    }
+
+    // Not generic, so that it is compiled once and not for each kernel's arguments.
+    private void Launch(GpuStream stream, LoadedKernel kernel, in LaunchConfig config, void* argument, Type type, int byteCount)
+    {
         ArgumentNullException.ThrowIfNull(stream);
         ArgumentNullException.ThrowIfNull(kernel);
-        LaunchRules.CheckArgs<TArgs>(kernel);
+        LaunchRules.CheckArgs(kernel, type, byteCount);
         LaunchRules.Check(Info, kernel, config);
         _context.MakeCurrent();
         kernel.AllowDynamicShared(_context, config.SharedBytes);
@@ -101,20 +108,15 @@ internal sealed unsafe partial class GpuDevice
             Attributes = attributeCount == 0 ? null : attributes,
             AttributeCount = attributeCount,
         };
-        fixed (TArgs* argument = &args)
+        // One pointer for each parameter; the packed buffer would place a tensor map at its C offset, where the kernel does not look for it.
+        CUresult result = CudaDriverApi.cuLaunchKernelEx(&launch, kernel.Function, &argument, null);
+        if (result != CUresult.CUDA_SUCCESS)
         {
-            // One pointer for each parameter; the packed buffer would place a tensor map at its C offset, where the kernel does not look
-            // for it.
-            void* parameter = argument;
-            CUresult result = CudaDriverApi.cuLaunchKernelEx(&launch, kernel.Function, &parameter, null);
-            if (result != CUresult.CUDA_SUCCESS)
-            {
-                throw _context.Failure(result, nameof(CudaDriverApi.cuLaunchKernelEx),
-                    $"Launching the kernel {kernel.Source.Title} with grid {config.Grid}, block {config.Block}, "
-                    + $"{config.SharedBytes} bytes of shared memory");
-            }
-
-            stream.LaunchObserver?.Invoke(kernel, config);
+            throw _context.Failure(result, nameof(CudaDriverApi.cuLaunchKernelEx),
+                $"Launching the kernel {kernel.Source.Title} with grid {config.Grid}, block {config.Block}, "
+                + $"{config.SharedBytes} bytes of shared memory");
         }
+
+        stream.LaunchObserver?.Invoke(kernel, config);
     }
 }

@@ -1,5 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 using PixioCuda.Imaging;
 using PixioCuda.Pipeline;
 using PixioCuda.Skia;
@@ -10,6 +12,7 @@ namespace PixioCuda.Bench.Pipeline;
 internal static class PipelineRate
 {
     private const int Rounds = 5;
+    private const int CudaBatch = 32;
 
     /// <summary>Decode and preprocess 640 x 480 JPEGs on all cores, without an engine.</summary>
     public static int Decode()
@@ -67,6 +70,75 @@ internal static class PipelineRate
         {
             folder.Delete(recursive: true);
         }
+    }
+
+    /// <summary>A pipeline on a CUDA device that preprocesses on the CPU, and one that does it on the GPU, by turns: with a decoder on
+    /// every core, where the engine should be the limit, and with one decoder, which is the limit itself.</summary>
+    public static int Preprocess(string modelName, int pictures, int rounds)
+    {
+        byte[][] jpegs = BenchPictures.Jpegs();
+        using PixioModel model = PixioModel.Load(modelName, new PixioModelOptions { Device = "cuda", Decoder = new SkiaImageDecoder() });
+        Console.WriteLine(
+            $"{model.Name} on {model.Device}; {pictures} JPEGs of 640 x 480 in batches of {CudaBatch}, {rounds} rounds by turns");
+        foreach (int workers in new[] { Environment.ProcessorCount, 1 }.Distinct())
+        {
+            PicturePipelineOptions options = new()
+            {
+                Taps = EncoderTaps.For(EmbeddingKind.Pooler),
+                BatchSize = CudaBatch,
+                DecodeWorkers = workers,
+            };
+            // One decoder takes about eight times as long as the engine of ViT-H.
+            int count = workers == 1 ? Math.Max(pictures / 4, 1) : pictures;
+            Dictionary<PreprocessOn, List<double>> rates = new() { [PreprocessOn.Cpu] = [], [PreprocessOn.Gpu] = [] };
+            Dictionary<PreprocessOn, PipelineStatistics> last = [];
+            // The first round takes the memory and compiles the kernels.
+            for (int round = 0; round <= rounds; round++)
+            {
+                byte[]? expected = null;
+                foreach (PreprocessOn place in rates.Keys)
+                {
+                    (PipelineStatistics statistics, byte[] hash) = FeaturesAsync(jpegs, model, options with { PreprocessOn = place }, count)
+                        .GetAwaiter().GetResult();
+                    if (expected is not null && !hash.AsSpan().SequenceEqual(expected))
+                        throw new InvalidOperationException("The features differ with what preprocesses the pictures: not measured.");
+                    expected = hash;
+                    last[place] = statistics;
+                    if (round > 0)
+                        rates[place].Add(count / statistics.Elapsed.TotalSeconds);
+                }
+            }
+
+            foreach ((PreprocessOn place, PipelineStatistics statistics) in last)
+            {
+                Console.WriteLine($"  {place}: {string.Join(", ", statistics.Stages.Select(share => string.Create(
+                    CultureInfo.InvariantCulture, $"{share.Stage} {100 * share.Utilisation:F1}% of {share.Workers}")))}");
+            }
+
+            double cpu = Median(rates[PreprocessOn.Cpu]), gpu = Median(rates[PreprocessOn.Gpu]);
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                $"{workers} decoding: preprocessed on the CPU {cpu:F1} images/s, on the GPU {gpu:F1}, ratio {gpu / cpu:F3}; the same bits"));
+        }
+
+        return 0;
+    }
+
+    /// <summary>Runs pictures through a pipeline; gives a hash of all features.</summary>
+    private static async Task<(PipelineStatistics Statistics, byte[] Hash)> FeaturesAsync(
+        byte[][] jpegs, PixioModel model, PicturePipelineOptions options, int pictures)
+    {
+        IEnumerable<PictureEntry> entries = Enumerable.Range(0, pictures).Select(
+            number => PictureEntry.FromBytes($"{number}", jpegs[number % jpegs.Length]));
+        using PicturePipeline pipeline = PicturePipeline.Start(entries, model, options);
+        using IncrementalHash hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        await foreach (PictureResult result in pipeline.ResultsAsync().ConfigureAwait(false))
+        {
+            if (result.Failure is not null)
+                throw new InvalidOperationException($"The result of {result.Entry.Id} is wrong: not measured.", result.Failure);
+            hash.AppendData(MemoryMarshal.AsBytes(result.Features[0].Values.Span));
+        }
+
+        return (pipeline.Statistics, hash.GetHashAndReset());
     }
 
     private static async Task<PipelineStatistics> RunAsync(string tar, PixioModel model, EncoderTaps taps, int pictures, float[] expected)

@@ -60,6 +60,7 @@ speed       size-512      60  pictures of 512 x 512, batch 1 and 8
 speed       size-1024     60  pictures of 1024 x 1024, batch 1 and 8
 speed       profile-1     60  each kernel's time at batch 1
 speed       profile-64    60  each kernel's time at batch 64
+speed       preprocess    30  pictures through the pipeline, preprocessed on the GPU and on the CPU
 speed       load          90  loading from a cold and a warm file
 speed       tiles        180  every configuration of the products, beside what was expected
 peers       eager        150  transformers eager (sdpa), batch 1, 8, 32, 64, 128

@@ -223,6 +223,17 @@ size-*)
     done
     ;;
 profile-*) profile "$(batch "${1#profile-}")" "$1" ;;
+preprocess)
+    model=$(checkpoint) || exit 1
+    # Pictures and rounds: about ten seconds of ViT-H.
+    pictures=1200 rounds=3
+    [ "$smoke" = 0 ] || pictures=1 rounds=1
+    program PixioCuda.Bench pipeline preprocess "$model" $pictures $rounds >"$results/preprocess.txt"
+    code=$?
+    cat "$results/preprocess.txt"
+    say "$(grep 'decoding:' "$results/preprocess.txt" | sed 's/; the same bits//' | paste -sd ';')"
+    exit $code
+    ;;
 load) load ;;
 tiles)
     [ "$smoke" = 0 ] || missing "the products of ViT-H are not for smoke runs"

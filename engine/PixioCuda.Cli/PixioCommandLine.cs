@@ -90,13 +90,27 @@ internal static class PixioCommandLine
     private static int ReportUsage(ParseResult parsed, CommandConsole console)
     {
         // One complaint is enough: the ones behind it often only follow from it.
-        string message = parsed.Errors.Count > 0 ? Sentences.OneLine(parsed.Errors[0].Message) : "Name a command.";
+        string message = UnknownWord(parsed) ?? (parsed.Errors.Count > 0 ? Sentences.OneLine(parsed.Errors[0].Message) : "Name a command.");
         List<string> path = [];
         for (Command? command = parsed.CommandResult.Command; command is not null and not RootCommand;
             command = command.Parents.OfType<Command>().FirstOrDefault())
             path.Insert(0, command.Name);
         console.Error.WriteLine($"pixio: {message} See '{string.Join(' ', ["pixio", .. path, "--help"])}'.");
         return ExitCodes.Usage;
+    }
+
+    /// <summary>What stands where a command should: of that the parser only says that there is no command.</summary>
+    private static string? UnknownWord(ParseResult parsed)
+    {
+        if (parsed.CommandResult.Command is not RootCommand root || parsed.UnmatchedTokens.Count == 0)
+            return null;
+        string word = parsed.UnmatchedTokens[0];
+        if (word.StartsWith('-'))
+            return $"There is no option '{word}' in front of a command.";
+        string[] commands = [.. root.Subcommands.Select(command => command.Name)];
+        return NearestWord.To(word, commands) is string near
+            ? $"There is no command '{word}': did you mean '{near}'?"
+            : $"There is no command '{word}': they are {string.Join(", ", commands)}.";
     }
 
     /// <summary>What begins like an option but is none would be taken for a picture or a folder: a slip that deserves a better answer than

@@ -1,7 +1,7 @@
 namespace PixioCuda;
 
-/// <summary>A device has too little memory for a run. With <see cref="PixioModelOptions.SplitBatches"/> it only comes when not even one picture
-/// fits.</summary>
+/// <summary>A device has too little memory for a run, or for preprocessing pictures. With <see cref="PixioModelOptions.SplitBatches"/> a
+/// run only ends in it when not even one picture fits.</summary>
 public sealed class DeviceMemoryException : PixioException
 {
     /// <summary>Creates an exception with a message and its cause.</summary>

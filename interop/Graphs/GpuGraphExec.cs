@@ -51,7 +51,7 @@ internal sealed unsafe class GpuGraphExec : IDisposable
         where TArgs : unmanaged
     {
         ArgumentNullException.ThrowIfNull(kernel);
-        LaunchRules.CheckArgs<TArgs>(kernel);
+        LaunchRules.CheckArgs(kernel, typeof(TArgs), sizeof(TArgs));
         _context.MakeCurrent();
         using var lease = new HandleLease(Handle);
         fixed (TArgs* argument = &args)

@@ -6,7 +6,7 @@ namespace PixioCuda.Interop;
 /// <param name="Major">The compute capability's first figure.</param>
 /// <param name="Minor">Its second figure.</param>
 /// <param name="Suffix">"a" for the code that runs on exactly this architecture and may use all of it, or nothing.</param>
-internal readonly record struct GpuArchitecture(int Major, int Minor, string Suffix = "")
+internal sealed record GpuArchitecture(int Major, int Minor, string Suffix = "")
 {
     /// <summary>A100: the oldest that the kernels run on.</summary>
     public static GpuArchitecture Sm80 => new(8, 0);
@@ -38,8 +38,14 @@ internal readonly record struct GpuArchitecture(int Major, int Minor, string Suf
                 + "Use the CPU backend on this machine.");
         }
 
-        return [.. Enumerable.Range(0, capability.Minor + 1).Reverse()
-            .Select(minor => new GpuArchitecture(capability.Major, minor, (capability.Major, minor) == (9, 0) ? "a" : ""))];
+        var candidates = new GpuArchitecture[capability.Minor + 1];
+        for (int i = 0; i < candidates.Length; i++)
+        {
+            int minor = capability.Minor - i;
+            candidates[i] = new(capability.Major, minor, capability.Major == 9 && minor == 0 ? "a" : "");
+        }
+
+        return candidates;
     }
 
     /// <summary>The architecture to compile for.</summary>

@@ -15,19 +15,22 @@ internal static class KernelIncludes
                 throw new ArgumentException($"The kernel {source.Title} was given two files of the name '{include.Name}'.", nameof(source));
         }
 
-        var reached = new SortedDictionary<string, KernelInclude>(StringComparer.Ordinal);
+        var reached = new List<KernelInclude>();
         var pending = new Stack<string>([source.Text]);
         while (pending.TryPop(out string? text))
         {
             foreach (ReadOnlySpan<char> line in text.AsSpan().EnumerateLines())
             {
-                if (IncludedName(line) is string name && byName.TryGetValue(name, out KernelInclude? include)
-                    && reached.TryAdd(name, include))
+                if (IncludedName(line) is string name && byName.Remove(name, out KernelInclude? include))
+                {
+                    reached.Add(include);
                     pending.Push(include.Text);
+                }
             }
         }
 
-        return [.. reached.Values];
+        reached.Sort((one, other) => string.CompareOrdinal(one.Name, other.Name));
+        return reached;
     }
 
     // The NAME of a line   # include "NAME"   or   <NAME>; by hand, because a regular expression costs 20 ms when it is first used, half of

@@ -5,9 +5,10 @@ namespace PixioCuda.Interop;
 /// <summary>The kernels of one device: each is fetched from the cache or compiled, and loaded, once.</summary>
 internal sealed unsafe class KernelLoader(GpuContext context, GpuDeviceInfo device, KernelCache cache) : IDisposable
 {
-    private readonly ConcurrentDictionary<(KernelKey Key, int ArgsByteCount), Lazy<LoadedKernel>> _loaded = new();
-    private readonly Lazy<(KernelCompiler? Compiler, CudaLibraryException? Failure)> _compiler = new(
-        () => (KernelCompiler.Find(out CudaLibraryException? failure), failure));
+    // By the sources themselves: a key of the cache is a hash over all of their text, and every launch of a forward pass asks here.
+    private readonly ConcurrentDictionary<KernelSource, Lazy<LoadedKernel>> _loaded = new(KernelSourceComparer.Instance);
+    private readonly Lazy<FoundCompiler> _compiler = new(
+        () => new FoundCompiler(KernelCompiler.Find(out CudaLibraryException? failure), failure));
 
     /// <summary>The kernel, ready to be launched.</summary>
     /// <exception cref="KernelCompilationException">It does not compile.</exception>
@@ -16,9 +17,7 @@ internal sealed unsafe class KernelLoader(GpuContext context, GpuDeviceInfo devi
     /// <exception cref="CudaException">The driver does not take it.</exception>
     public LoadedKernel Load(KernelSource source)
     {
-        // Which architecture it will be does not matter here: for one device it is always the same.
-        var key = (KernelKey.Of(source, GpuArchitecture.CandidatesFor(device.ComputeCapability)[0]), source.ArgsByteCount);
-        Lazy<LoadedKernel> kernel = _loaded.GetOrAdd(key, _ => new Lazy<LoadedKernel>(() => Load(Compile(source), source)));
+        Lazy<LoadedKernel> kernel = _loaded.GetOrAdd(source, _ => new Lazy<LoadedKernel>(() => Load(Compile(source), source)));
         try
         {
             return kernel.Value;
@@ -26,7 +25,7 @@ internal sealed unsafe class KernelLoader(GpuContext context, GpuDeviceInfo devi
         catch
         {
             // What failed once may succeed later: memory becomes free, an NVRTC is installed.
-            _loaded.TryRemove(new KeyValuePair<(KernelKey, int), Lazy<LoadedKernel>>(key, kernel));
+            _loaded.TryRemove(KeyValuePair.Create(source, kernel));
             throw;
         }
     }
@@ -102,4 +101,7 @@ internal sealed unsafe class KernelLoader(GpuContext context, GpuDeviceInfo devi
         context.Check(CudaDriverApi.cuFuncGetAttribute(out int value, attribute, function), nameof(CudaDriverApi.cuFuncGetAttribute));
         return value;
     }
+
+    // A class, here and where else an engine starts: the runtime has generic code for all of them, and compiles it anew for each struct.
+    private sealed record FoundCompiler(KernelCompiler? Compiler, CudaLibraryException? Failure);
 }

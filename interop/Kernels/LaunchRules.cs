@@ -6,14 +6,12 @@ namespace PixioCuda.Interop;
 internal static class LaunchRules
 {
     /// <exception cref="ArgumentException">The struct is not of the size that the kernel takes.</exception>
-    public static unsafe void CheckArgs<TArgs>(LoadedKernel kernel)
-        where TArgs : unmanaged
+    public static void CheckArgs(LoadedKernel kernel, Type type, int byteCount)
     {
-        if (sizeof(TArgs) != kernel.Source.ArgsByteCount)
+        if (byteCount != kernel.Source.ArgsByteCount)
         {
             throw new ArgumentException(
-                $"The kernel {kernel.Source.Title} takes {kernel.Source.ArgsByteCount} bytes of arguments, "
-                + $"and {typeof(TArgs).Name} has {sizeof(TArgs)}.");
+                $"The kernel {kernel.Source.Title} takes {kernel.Source.ArgsByteCount} bytes of arguments, and {type.Name} has {byteCount}.");
         }
     }
 

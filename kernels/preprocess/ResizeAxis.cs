@@ -22,7 +22,23 @@ internal sealed record ResizeAxis(int[] First, int[] Count, int[] Weights, int S
     public long WeightCount => Count.Sum(count => (long)count);
 }
 
-/// <summary>A <see cref="ResizeAxis"/> on a device.</summary>
+/// <summary>The numbers of a <see cref="ResizeAxis"/> in a device's memory, end to end: First [size], Count [size], Weights [size,
+/// stride].</summary>
+/// <param name="First">The first of them.</param>
+/// <param name="Size">Output positions.</param>
+/// <param name="Stride">The most weights that an output position has.</param>
+/// <param name="InputStart">The first input position that anything is taken from.</param>
+internal readonly record struct ResizeAxisTable(DevicePointer<int> First, int Size, int Stride, int InputStart)
+{
+    public DevicePointer<int> Count => First[Size];
+
+    public DevicePointer<int> Weights => First[2L * Size];
+
+    /// <summary>How many numbers it has.</summary>
+    public static long LengthOf(int size, int stride) => (long)size * (stride + 2);
+}
+
+/// <summary>A <see cref="ResizeAxis"/> on a device, in memory of its own.</summary>
 internal sealed class DeviceResizeAxis : IDisposable
 {
     private readonly DeviceMemory<int> _memory;
@@ -31,17 +47,13 @@ internal sealed class DeviceResizeAxis : IDisposable
     public DeviceResizeAxis(GpuDevice device, ResizeAxis axis)
     {
         Axis = axis;
-        _memory = device.Allocate<int>((2L * axis.Size) + axis.Weights.Length);
+        _memory = device.Allocate<int>(ResizeAxisTable.LengthOf(axis.Size, axis.Stride));
         device.Upload(_memory, [.. axis.First, .. axis.Count, .. axis.Weights]);
     }
 
     public ResizeAxis Axis { get; }
 
-    public DevicePointer<int> First => _memory.Pointer;
-
-    public DevicePointer<int> Count => _memory.Pointer[Axis.Size];
-
-    public DevicePointer<int> Weights => _memory.Pointer[2L * Axis.Size];
+    public ResizeAxisTable Table => new(_memory.Pointer, Axis.Size, Axis.Stride, Axis.InputStart);
 
     public void Dispose() => _memory.Dispose();
 }

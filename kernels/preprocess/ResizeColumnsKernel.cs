@@ -96,7 +96,8 @@ internal sealed class ResizeColumnsKernel
     /// <param name="normalization">For planes.</param>
     /// <param name="output">[height, width, 3] bytes, or [3, height, width] float32.</param>
     public void Launch(
-        GpuStream stream, DevicePointer<byte> rows, int width, DeviceResizeAxis vertical, PixelNormalization normalization, DevicePointer<byte> output)
+        GpuStream stream, DevicePointer<byte> rows, int width, in ResizeAxisTable vertical, PixelNormalization normalization,
+        DevicePointer<byte> output)
     {
         ResizeColumnsArgs args = new()
         {
@@ -106,17 +107,19 @@ internal sealed class ResizeColumnsKernel
             Weights = vertical.Weights,
             Output = output,
             Factor = normalization.Factor,
-            InputStart = (uint)vertical.Axis.InputStart,
+            InputStart = (uint)vertical.InputStart,
             Pitch = (uint)ResizeRowsConfig.Pitch(width),
             Width = (uint)width,
-            Size = (uint)vertical.Axis.Size,
-            WeightStride = (uint)vertical.Axis.Stride,
+            Size = (uint)vertical.Size,
+            WeightStride = (uint)vertical.Stride,
         };
         for (int channel = 0; channel < 3; channel++)
             (args.Mean[channel], args.Deviation[channel]) = (normalization.Mean[channel], normalization.Deviation[channel]);
         _device.Launch(
             stream, _kernel,
-            new LaunchConfig(((width + ResizeColumnsConfig.Pixels - 1) / ResizeColumnsConfig.Pixels, vertical.Axis.Size), Config.Threads, SharedBytes: Config.SharedBytes),
+            new LaunchConfig(
+                ((width + ResizeColumnsConfig.Pixels - 1) / ResizeColumnsConfig.Pixels, vertical.Size), Config.Threads,
+                SharedBytes: Config.SharedBytes),
             args);
     }
 }

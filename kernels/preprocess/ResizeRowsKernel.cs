@@ -95,9 +95,10 @@ internal sealed class ResizeRowsKernel
     /// <param name="rowCount">How many rows it will take.</param>
     /// <param name="rows">[rowCount, <see cref="ResizeRowsConfig.Pitch"/>].</param>
     public void Launch(
-        GpuStream stream, DevicePointer<byte> source, int width, int height, DeviceResizeAxis horizontal, int firstRow, int rowCount, DevicePointer<byte> rows)
+        GpuStream stream, DevicePointer<byte> source, int width, int height, in ResizeAxisTable horizontal, int firstRow, int rowCount,
+        DevicePointer<byte> rows)
     {
-        int size = horizontal.Axis.Size;
+        int size = horizontal.Size;
         ResizeRowsArgs args = new()
         {
             Source = source,
@@ -110,7 +111,7 @@ internal sealed class ResizeRowsKernel
             FirstRow = (uint)firstRow,
             RowCount = (uint)rowCount,
             Size = (uint)size,
-            WeightStride = (uint)horizontal.Axis.Stride,
+            WeightStride = (uint)horizontal.Stride,
             Pitch = (uint)ResizeRowsConfig.Pitch(size),
         };
         const int Tile = ResizeRowsConfig.Tile;

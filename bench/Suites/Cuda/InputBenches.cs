@@ -111,8 +111,8 @@ public class CudaResizeBench : CudaKernelBench
         int firstRow = vertical.Axis.InputStart, rowCount = vertical.Axis.InputEnd - firstRow;
         return stream =>
         {
-            horizontally.Launch(stream, source.Pointer, From, From, horizontal, firstRow, rowCount, rows.Pointer);
-            vertically.Launch(stream, rows.Pointer, To, vertical, PixelNormalization.None, _output.Pointer);
+            horizontally.Launch(stream, source.Pointer, From, From, horizontal.Table, firstRow, rowCount, rows.Pointer);
+            vertically.Launch(stream, rows.Pointer, To, vertical.Table, PixelNormalization.None, _output.Pointer);
         };
     }
 

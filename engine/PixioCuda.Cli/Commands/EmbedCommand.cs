@@ -57,8 +57,9 @@ internal sealed class EmbedCommand
         "--batch", "The most pictures that run together; the results do not depend on it [default: 1, of a job on CUDA 32].", 1, 1024);
 
     private readonly Option<long?> _decoders = OptionFactory.WholeNumber(
-        "--decode-threads", "Threads that read, decode and resize pictures [default: one on every core].", 1, 1024);
+        "--decode-threads", "Threads that read and decode pictures, and resize them on the CPU [default: one on every core].", 1, 1024);
 
+    private readonly PreprocessOption _preprocess;
     private readonly Option<bool> _json = OptionFactory.Flag("--json", "Print one JSON line for each picture, or for each part of a job.");
     private readonly Option<bool> _quiet = Messages.QuietOption();
 
@@ -75,6 +76,7 @@ internal sealed class EmbedCommand
         _recipe = new RecipeOptions(_command, "Resize pictures to this instead, sides multiples of the patch size.");
         _command.Add(_batch);
         _command.Add(_decoders);
+        _preprocess = new PreprocessOption(_command);
         _job = new JobOptions(_command);
         _command.Add(_json);
         _command.Add(_quiet);
@@ -115,6 +117,7 @@ internal sealed class EmbedCommand
             Normalize = parsed.GetValue(_normalize),
             Batch = (int?)parsed.GetValue(_batch),
             DecodeThreads = (int?)parsed.GetValue(_decoders),
+            PreprocessOn = _preprocess.Read(parsed),
             FailureLimit = job?.FailureLimit ?? _job.FailureLimit(parsed, failFastByDefault: list.IsNamedOneByOne),
             AsJson = parsed.GetValue(_json),
         };
@@ -130,7 +133,11 @@ internal sealed class EmbedCommand
         if (extension == ".parquet" && kind == EmbeddingKind.Dense2d)
             throw new UsageException("A .parquet file has one vector in each row: write dense-2d to .safetensors, .npy or .jsonl.");
         if (extension == ".parquet" && dtype == DType.F16)
-            throw new UsageException("A .parquet file stores numbers as f32: leave out --dtype f16, or write .npy or .safetensors.");
+        {
+            throw new UsageException("A .parquet file stores numbers as f32, because what writes it knows no half precision: "
+                + "leave out --dtype f16, or write .npy or .safetensors.");
+        }
+
         if (extension is null && dtype == DType.F16)
             throw new UsageException("--dtype says how files store numbers: add --output FILE.");
     }

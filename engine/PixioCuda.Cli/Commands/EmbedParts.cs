@@ -36,6 +36,7 @@ internal sealed class EmbedParts(EmbedRequest request, JobSettings settings)
             Taps = request.Taps,
             BatchSize = request.Batch ?? (model.CudaDevice is null ? 1 : DefaultCudaBatch),
             DecodeWorkers = request.DecodeThreads,
+            PreprocessOn = request.PreprocessOn,
             HashContents = true,
         };
         using PicturePipeline pipeline = PicturePipeline.Start(job.Entries(ended.Token), model, options, cancellationToken);
@@ -54,7 +55,7 @@ internal sealed class EmbedParts(EmbedRequest request, JobSettings settings)
             }
         }
 
-        Report(job.Counts, pipeline.Statistics);
+        Report(job.Counts, pipeline);
         return job.Counts.Failed > 0 ? ExitCodes.SomeFailed : ExitCodes.Ok;
     }
 
@@ -91,12 +92,13 @@ internal sealed class EmbedParts(EmbedRequest request, JobSettings settings)
         output.Flush();
     }
 
-    private void Report(JobCounts counts, PipelineStatistics statistics)
+    private void Report(JobCounts counts, PicturePipeline pipeline)
     {
         request.Messages.Note(string.Create(CultureInfo.InvariantCulture,
             $"{counts.Pictures} pictures in {counts.Units + counts.SkippedUnits} parts, {counts.SkippedUnits} of them done before; "
             + $"{counts.Failed} pictures could not be used"));
+        PipelineStatistics statistics = pipeline.Statistics;
         if (statistics.Succeeded + statistics.Failed > 0)
-            request.Messages.Note(PipelineText.Summary(statistics));
+            request.Messages.Note(PipelineText.Summary(statistics, pipeline.Preprocessing));
     }
 }

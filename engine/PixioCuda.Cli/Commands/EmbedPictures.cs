@@ -27,6 +27,7 @@ internal sealed class EmbedPictures(EmbedRequest request)
             Taps = request.Taps,
             BatchSize = request.Batch ?? DefaultBatch,
             DecodeWorkers = request.DecodeThreads,
+            PreprocessOn = request.PreprocessOn,
         };
         TaskCompletionSource<PixioModel> loaded = new(TaskCreationOptions.RunContinuationsAsynchronously);
         IEnumerable<PictureEntry> pictures = request.List.Words().SelectMany(PictureWords.Resolve).SelectMany(request.Words.Entries);
@@ -63,7 +64,7 @@ internal sealed class EmbedPictures(EmbedRequest request)
         }
 
         sink?.Complete();
-        Report(pipeline.Statistics);
+        Report(pipeline);
         return _failed > 0 ? ExitCodes.SomeFailed : ExitCodes.Ok;
     }
 
@@ -81,14 +82,14 @@ internal sealed class EmbedPictures(EmbedRequest request)
             throw new InputException($"{_failed} pictures failed, more than the {request.FailureLimit} allowed (--max-failures); the last was {picture.Id}.");
     }
 
-    private void Report(PipelineStatistics statistics)
+    private void Report(PicturePipeline pipeline)
     {
         if (request.Output is not null)
             request.Messages.Note($"wrote {_pictures} {(_pictures == 1 ? "embedding" : "embeddings")} to {request.Output}");
         if (_failed > 0)
             request.Messages.Note($"{_failed} of {_pictures + _failed} pictures could not be used");
         if (!request.List.IsNamedOneByOne)
-            request.Messages.Note(PipelineText.Summary(statistics));
+            request.Messages.Note(PipelineText.Summary(pipeline.Statistics, pipeline.Preprocessing));
     }
 
     private void Print(string picture, FeatureTensor embedding, RunStamp stamp)

@@ -36,6 +36,8 @@ internal sealed record EmbedRequest
 
     public required int? DecodeThreads { get; init; }
 
+    public required PreprocessOn PreprocessOn { get; init; }
+
     /// <summary>The most pictures that may fail; 0 to end at the first, null for any number.</summary>
     public required long? FailureLimit { get; init; }
 

@@ -46,6 +46,7 @@ internal sealed class FeaturesCommand
 
     private readonly Option<bool> _noLayerNorm = OptionFactory.Flag("--no-layernorm", "Leave out the final LayerNorm.");
     private readonly Option<bool> _noReshape = OptionFactory.Flag("--no-reshape", "Keep the tokens [N, n + P, d], class tokens first.");
+    private readonly PreprocessOption _preprocess;
     private readonly Option<bool> _json = OptionFactory.Flag("--json", "Print what was written as one JSON document.");
     private readonly Option<bool> _quiet = Messages.QuietOption();
 
@@ -60,6 +61,7 @@ internal sealed class FeaturesCommand
         _command.Add(_noLayerNorm);
         _command.Add(_noReshape);
         _recipe = new RecipeOptions(_command, "Resize pictures to this instead, sides multiples of the patch size.");
+        _preprocess = new PreprocessOption(_command);
         _command.Add(_json);
         _command.Add(_quiet);
     }
@@ -90,10 +92,16 @@ internal sealed class FeaturesCommand
         PixioModelOptions options = _recipe.Read(parsed, _model.Read(parsed));
 
         // One at a time: maps are large, and a stage of several pictures is written as it comes.
+        PicturePipelineOptions pipelineOptions = new()
+        {
+            Taps = new EncoderTaps(),
+            PicturesAhead = 2,
+            PreprocessOn = _preprocess.Read(parsed),
+        };
         TaskCompletionSource<PixioModel> loading = new(TaskCreationOptions.RunContinuationsAsynchronously);
         PictureWords words = new(_pictures.Reader(parsed, _console));
         using PicturePipeline pipeline = PicturePipeline.Start(
-            pictures.Select(words.Entry), loading.Task, options, new PicturePipelineOptions { Taps = new EncoderTaps(), PicturesAhead = 2 },
+            pictures.Select(words.Entry), loading.Task, options, pipelineOptions,
             tapsFor: model => new PixioBackbone(model, backboneOptions).Taps, cancellationToken);
         using LoadedModel loaded = LoadedModel.Beside(
             pipeline, modelName, options, messages, withHash: true, failFast: true, cancellationToken);

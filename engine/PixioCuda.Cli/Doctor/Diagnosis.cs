@@ -170,7 +170,7 @@ internal sealed class Diagnosis
             KernelCompiler compiler = KernelCompiler.Open();
             title = compiler.Title;
             target ??= GpuArchitecture.Select(device.ComputeCapability, compiler.Architectures, compiler.Title);
-            CompiledKernel kernel = compiler.Compile(KernelTrials.ProductSource(device), target.Value);
+            CompiledKernel kernel = compiler.Compile(KernelTrials.ProductSource(device), target);
             return kernel.Cubin.Length > 0 ? null : "NVRTC made an empty CUBIN";
         }, () => $"a tensor-core kernel for {target} by {title}");
     }

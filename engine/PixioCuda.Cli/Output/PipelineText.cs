@@ -21,12 +21,19 @@ internal static class PipelineText
             $"{done}{of} pictures, {failed} failed, {rate:F1} images/s{left}; {Stages(statistics)}");
     }
 
-    /// <summary>"41.2 images/s; engine 98%, decode 12%; the limit is engine".</summary>
-    public static string Summary(PipelineStatistics statistics) => string.Create(CultureInfo.InvariantCulture,
-        $"{Rate(statistics):F1} images/s; {Stages(statistics)}; the limit is {NameOf(statistics.Limit)}");
+    /// <summary>"41.2 images/s; engine 98%, decode 12%; the limit is engine; preprocessed on the GPU, as asked".</summary>
+    /// <param name="statistics">Of the pipeline.</param>
+    /// <param name="preprocessing">Where it preprocesses, and why; null where that was not decided.</param>
+    public static string Summary(PipelineStatistics statistics, string? preprocessing)
+    {
+        string summary = string.Create(CultureInfo.InvariantCulture,
+            $"{Rate(statistics):F1} images/s; {Stages(statistics)}; the limit is {NameOf(statistics.Limit)}");
+        return preprocessing is null ? summary : $"{summary}; preprocessed {preprocessing}";
+    }
 
     /// <summary>The name of a stage.</summary>
-    public static string NameOf(PipelineStage stage) => stage.ToString().ToLowerInvariant();
+    public static string NameOf(PipelineStage stage) =>
+        stage == PipelineStage.GpuPreprocess ? "gpu-preprocess" : stage.ToString().ToLowerInvariant();
 
     private static double Rate(PipelineStatistics statistics) => statistics.Elapsed > TimeSpan.Zero
         ? (statistics.Succeeded + statistics.Failed) / statistics.Elapsed.TotalSeconds : 0;

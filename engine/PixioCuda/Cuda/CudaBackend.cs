@@ -206,6 +206,25 @@ internal sealed class CudaBackend : IEncoderBackend
         }
     }
 
+    /// <summary>Makes what brings pictures into batches in the device's memory.</summary>
+    /// <param name="scale">What is done to the values of pixels.</param>
+    /// <param name="byteLimit">The device memory that one picture may take meanwhile.</param>
+    public CudaPreprocessor CreatePreprocessor(PixelScale scale, long byteLimit)
+    {
+        ObjectDisposedException.ThrowIf(_isDisposed, typeof(PixioModel));
+        return new CudaPreprocessor(this, _device, scale, byteLimit);
+    }
+
+    /// <summary>What is free of the device's memory, in bytes.</summary>
+    public long FreeByteCount
+    {
+        get
+        {
+            ObjectDisposedException.ThrowIf(_isDisposed, typeof(PixioModel));
+            return _device.MemoryInfo.Free;
+        }
+    }
+
     /// <summary>Looks at the host's own device memory as a tensor.</summary>
     public DeviceTensor<T> BorrowTensor<T>(nint address, IReadOnlyList<int> shape)
         where T : unmanaged

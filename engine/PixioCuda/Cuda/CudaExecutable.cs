@@ -6,7 +6,7 @@ namespace PixioCuda.Cuda;
 /// <param name="ArenaOffset">Where it lies in the arena, in bytes; float32.</param>
 /// <param name="Offset">Where it goes in the caller's memory, in elements.</param>
 /// <param name="Length">Its elements.</param>
-internal readonly record struct CudaOutput(long ArenaOffset, long Offset, long Length);
+internal sealed record CudaOutput(long ArenaOffset, long Offset, long Length);
 
 /// <summary>A compiled graph: the launches of a forward pass of one shape.</summary>
 internal sealed class CudaExecutable(

@@ -26,6 +26,21 @@ internal static class CudaFailure
         return true;
     });
 
+    /// <summary>The failure of bringing a picture to a device.</summary>
+    /// <param name="exception">What the driver said.</param>
+    /// <param name="device">The device.</param>
+    /// <param name="needed">The bytes that were needed.</param>
+    public static PixioException OfPreprocessing(CudaException exception, GpuDevice device, long needed)
+    {
+        if (exception.Result != CUresult.CUDA_ERROR_OUT_OF_MEMORY)
+            return new PixioException(exception.Message, exception);
+        long free = device.MemoryInfo.Free;
+        return new DeviceMemoryException(
+            FormattableString.Invariant($"Preprocessing pictures on {device.Info.Title} needs {needed:N0} bytes more: {exception.Message} ")
+            + "Preprocess them on the CPU (--preprocess cpu), or use smaller batches.",
+            needed, free, largestBatch: 0, exception);
+    }
+
     /// <summary>The failure of a run.</summary>
     public static PixioException Of(CudaException exception, GpuDevice device, CudaExecutable executable)
     {

@@ -10,7 +10,7 @@ internal sealed unsafe class CudaSession(GpuDevice device) : IDisposable
     private const int KeptGraphs = 16;
 
     private readonly GpuStream _stream = device.CreateStream();
-    private readonly LinkedList<(GraphKey Key, GpuGraphExec Graph)> _graphs = new();
+    private readonly LinkedList<CapturedGraph> _graphs = new();
     private DeviceMemory<byte>? _arena;
     private DeviceMemory<byte>? _pixels;
     private PinnedMemory<byte>? _input;
@@ -161,7 +161,7 @@ internal sealed unsafe class CudaSession(GpuDevice device) : IDisposable
     /// <summary>Takes the memory and captures the graph that a run needs, so that the run itself only launches.</summary>
     private GpuGraphExec GraphOf(GraphKey key)
     {
-        for (LinkedListNode<(GraphKey Key, GpuGraphExec Graph)>? node = _graphs.First; node is not null; node = node.Next)
+        for (LinkedListNode<CapturedGraph>? node = _graphs.First; node is not null; node = node.Next)
         {
             if (node.Value.Key != key)
                 continue;
@@ -178,7 +178,7 @@ internal sealed unsafe class CudaSession(GpuDevice device) : IDisposable
         Settle();
         Grow(key);
         GpuGraphExec graph = Capture(key);
-        _graphs.AddFirst((key, graph));
+        _graphs.AddFirst(new CapturedGraph(key, graph));
         while (_graphs.Count > KeptGraphs)
         {
             _graphs.Last!.Value.Graph.Dispose();
@@ -239,8 +239,8 @@ internal sealed unsafe class CudaSession(GpuDevice device) : IDisposable
 
     private void ForgetGraphs()
     {
-        foreach ((_, GpuGraphExec graph) in _graphs)
-            graph.Dispose();
+        foreach (CapturedGraph captured in _graphs)
+            captured.Graph.Dispose();
         _graphs.Clear();
     }
 
@@ -249,4 +249,6 @@ internal sealed unsafe class CudaSession(GpuDevice device) : IDisposable
     /// <param name="FromHost">Whether it begins with the copy of the pinned input.</param>
     /// <param name="ToHost">Whether it ends with the copies of the outputs to pinned memory.</param>
     private readonly record struct GraphKey(CudaExecutable Executable, bool FromHost, bool ToHost);
+
+    private sealed record CapturedGraph(GraphKey Key, GpuGraphExec Graph);
 }

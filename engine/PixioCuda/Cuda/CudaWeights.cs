@@ -12,7 +12,7 @@ internal sealed class CudaWeights : IDisposable
 {
     private const int Alignment = 256;
 
-    private readonly Dictionary<WeightKey, (long Offset, ElementType Type)> _places = [];
+    private readonly Dictionary<WeightKey, Placed> _places = [];
     private readonly Dictionary<WeightKey, long> _rowSums = [];
     private readonly GpuDevice _device;
     private readonly Dictionary<string, DeviceMemory<uint>> _constants = [];
@@ -174,9 +174,11 @@ internal sealed class CudaWeights : IDisposable
         return count => progress.Report(new LoadProgress((long)((double)Interlocked.Add(ref done, count) / total * byteCount), byteCount));
     }
 
+    private sealed record Placed(long Offset, ElementType Type);
+
     private void Place(WeightKey key, long elementCount, ElementType type)
     {
-        _places.Add(key, (ByteCount, type));
+        _places.Add(key, new Placed(ByteCount, type));
         ByteCount = checked((ByteCount + (elementCount * type.ByteCount()) + Alignment - 1) / Alignment * Alignment);
     }
 

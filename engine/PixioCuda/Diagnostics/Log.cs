@@ -24,4 +24,7 @@ internal static partial class Log
 
     [LoggerMessage(6, LogLevel.Warning, "A batch of {Count} pictures failed on {Model}; each of them is run again alone.")]
     public static partial void BatchFailed(ILogger logger, string model, int count, Exception exception);
+
+    [LoggerMessage(7, LogLevel.Information, "A pipeline preprocesses pictures for {Model} {Place}.")]
+    public static partial void Preprocessing(ILogger logger, string model, string place);
 }

@@ -4,7 +4,7 @@ namespace PixioCuda.Graph;
 internal sealed class ArenaAllocator(int alignment)
 {
     // Sorted by offset, never adjacent.
-    private readonly List<(long Offset, long ByteCount)> _gaps = [];
+    private readonly List<Gap> _gaps = [];
     private long _end;
 
     /// <summary>The largest extent so far, in bytes.</summary>
@@ -24,12 +24,12 @@ internal sealed class ArenaAllocator(int alignment)
         if (best < 0)
             return Grow(byteCount);
 
-        (long offset, long gap) = _gaps[best];
-        if (gap == byteCount)
+        Gap gap = _gaps[best];
+        if (gap.ByteCount == byteCount)
             _gaps.RemoveAt(best);
         else
-            _gaps[best] = (offset + byteCount, gap - byteCount);
-        return offset;
+            _gaps[best] = new Gap(gap.Offset + byteCount, gap.ByteCount - byteCount);
+        return gap.Offset;
     }
 
     /// <summary>Gives a stretch back.</summary>
@@ -39,7 +39,7 @@ internal sealed class ArenaAllocator(int alignment)
         int index = _gaps.FindIndex(gap => gap.Offset > offset);
         if (index < 0)
             index = _gaps.Count;
-        _gaps.Insert(index, (offset, byteCount));
+        _gaps.Insert(index, new Gap(offset, byteCount));
         Merge(index);
         Merge(index - 1);
     }
@@ -48,7 +48,7 @@ internal sealed class ArenaAllocator(int alignment)
     {
         // A gap at the very end is the beginning of the new stretch.
         long offset = _end;
-        if (_gaps.Count > 0 && _gaps[^1].Offset + _gaps[^1].ByteCount == _end)
+        if (_gaps.Count > 0 && _gaps[^1].End == _end)
         {
             offset = _gaps[^1].Offset;
             _gaps.RemoveAt(_gaps.Count - 1);
@@ -63,12 +63,17 @@ internal sealed class ArenaAllocator(int alignment)
     {
         if (index < 0 || index + 1 >= _gaps.Count)
             return;
-        (long offset, long byteCount) = _gaps[index];
-        if (offset + byteCount != _gaps[index + 1].Offset)
+        (Gap gap, Gap next) = (_gaps[index], _gaps[index + 1]);
+        if (gap.End != next.Offset)
             return;
-        _gaps[index] = (offset, byteCount + _gaps[index + 1].ByteCount);
+        _gaps[index] = new Gap(gap.Offset, gap.ByteCount + next.ByteCount);
         _gaps.RemoveAt(index + 1);
     }
 
     private long RoundUp(long byteCount) => checked(byteCount + alignment - 1) / alignment * alignment;
+
+    private sealed record Gap(long Offset, long ByteCount)
+    {
+        public long End => Offset + ByteCount;
+    }
 }

@@ -31,9 +31,17 @@ internal sealed class GraphTensor(int id, string name, params int[] shape)
     public int Columns => Shape[^1];
 
     /// <summary>The product of all dimensions but the last.</summary>
-    public int Rows { get; } = shape.Take(shape.Length - 1).Aggregate(1, (product, dimension) => checked(product * dimension));
+    public int Rows { get; } = Product(shape.AsSpan(0, shape.Length - 1));
 
     public long ElementCount => (long)Rows * Columns;
+
+    private static int Product(ReadOnlySpan<int> dimensions)
+    {
+        int product = 1;
+        foreach (int dimension in dimensions)
+            product = checked(product * dimension);
+        return product;
+    }
 
     public override string ToString() => $"{Name} [{string.Join(", ", Shape)}]";
 }

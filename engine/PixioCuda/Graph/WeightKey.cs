@@ -26,4 +26,4 @@ internal enum WeightRole
 /// <summary>One weight of the encoder.</summary>
 /// <param name="Role">Its place in a block, or outside of the blocks.</param>
 /// <param name="Layer">The block, from 0; -1 outside of the blocks.</param>
-internal readonly record struct WeightKey(WeightRole Role, int Layer = -1);
+internal sealed record WeightKey(WeightRole Role, int Layer = -1);

@@ -4,6 +4,9 @@ using PixioCuda.Imaging.Resampling;
 
 namespace PixioCuda.Imaging;
 
+/// <summary>The weights of both axes of a resize, of the part of the result that is kept.</summary>
+internal readonly record struct ResizeAxes(BicubicAxis Horizontal, BicubicAxis Vertical);
+
 /// <summary>Pillow's bicubic resize of 8-bit pictures, bit for bit (Image.resize with BICUBIC): antialiased, a horizontal pass, rounding
 /// and clipping to bytes, a vertical pass, all in 22-bit fixed point. One instance may be used by any number of threads.</summary>
 internal sealed class BicubicResizer(SimdWidth simdWidth)
@@ -11,13 +14,18 @@ internal sealed class BicubicResizer(SimdWidth simdWidth)
     // Blocks of the vertical pass at the widest vectors.
     private const int StrideAlignment = 64;
 
-    // The weights of an axis take up to 64 bytes per input pixel: this keeps them below 0.3 GB. The longest JPEG has 65535 pixels a side.
-    private const int MaxInputSide = 1 << 22;
+    /// <summary>The longest side that can be resized. The weights of an axis take up to 64 bytes per input pixel: this keeps them below
+    /// 0.3 GB. The longest JPEG has 65535 pixels a side.</summary>
+    public const int MaxInputSide = 1 << 22;
 
     private readonly BicubicAxisCache _axes = new();
 
     /// <summary>Creates a resizer with the vectors that suit this machine.</summary>
     public BicubicResizer() : this(SimdWidths.Best) { }
+
+    /// <summary>The weights that a resize takes, of the part of its result that is kept.</summary>
+    public ResizeAxes Axes(int width, int height, int resizedWidth, int resizedHeight, PixelRectangle kept) =>
+        new(_axes.Get(width, resizedWidth, kept.Left, kept.Width), _axes.Get(height, resizedHeight, kept.Top, kept.Height));
 
     /// <summary>Resizes a picture and keeps a part of the result; only what that part needs is computed.</summary>
     /// <param name="source">[height, width, 3].</param>
@@ -50,8 +58,7 @@ internal sealed class BicubicResizer(SimdWidth simdWidth)
                 + $"{MaxInputSide} pixels; crop the picture first.");
         }
 
-        BicubicAxis horizontal = _axes.Get(width, resizedWidth, kept.Left, kept.Width);
-        BicubicAxis vertical = _axes.Get(height, resizedHeight, kept.Top, kept.Height);
+        (BicubicAxis horizontal, BicubicAxis vertical) = Axes(width, height, resizedWidth, resizedHeight, kept);
         int rowCount = vertical.InputEnd - vertical.InputStart;
         long stride = ((long)rowBytes + 1 + StrideAlignment - 1) / StrideAlignment * StrideAlignment;
         if (stride * rowCount > Array.MaxLength)

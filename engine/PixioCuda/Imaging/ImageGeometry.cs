@@ -8,6 +8,11 @@ internal sealed record ImageGeometry(ResizeRule? Resize, CropSize? Crop, CropRou
     /// <summary>The part of a recipe's id that tells the shape, height first.</summary>
     public string Id => (Resize?.Id ?? "no-resize") + (Crop is { } crop ? $"-crop-{crop.Height}x{crop.Width}" : "");
 
+    /// <summary>The size that every picture comes out in; null where that depends on the picture.</summary>
+    public ImageSize? FixedSize => Crop is { } crop ? new ImageSize(crop.Height, crop.Width)
+        : Resize is { Width: int width } rule ? new ImageSize(rule.Height, width)
+        : null;
+
     /// <summary>What to resize a picture to, and which part of that to keep.</summary>
     /// <exception cref="ImageFormatException">The crop is larger than the resized picture, or a side exceeds what can be
     /// counted.</exception>

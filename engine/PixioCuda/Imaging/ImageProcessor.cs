@@ -80,6 +80,15 @@ public sealed class ImageProcessor
         }
     }
 
+    /// <summary>The weights by which a picture is resized and cropped. Without a resize each pixel of the crop is taken once: at a scale of
+    /// 1 the cubic kernel is 1 at the pixel and 0 at its neighbours.</summary>
+    /// <exception cref="ImageFormatException">The recipe cannot be applied to a picture of this size.</exception>
+    internal ResizeAxes AxesFor(RgbImage image)
+    {
+        (int resizedWidth, int resizedHeight, PixelRectangle kept) = Recipe.Geometry.Plan(image.Width, image.Height);
+        return _resizer.Axes(image.Width, image.Height, resizedWidth, resizedHeight, kept);
+    }
+
     /// <summary>[n, 3] bytes to [3, n] values, by table: there are only 256 of each.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     internal void Normalize(ReadOnlySpan<byte> rgb, Span<float> pixelValues)

@@ -70,7 +70,7 @@ public sealed record EncoderTaps
         }
 
         static void RequireDistinct(IReadOnlyList<int> values, string what) =>
-            Require(values.Distinct().Count() == values.Count, $"The {what} [{string.Join(", ", values)}] name one twice.");
+            Require(values.Count < 2 || values.Distinct().Count() == values.Count, $"The {what} [{string.Join(", ", values)}] name one twice.");
     }
 }
 

@@ -2,14 +2,28 @@ using System.Buffers;
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Security.Cryptography;
+using PixioCuda.Cuda;
 using PixioCuda.Imaging;
 using PixioCuda.Imaging.Encoded;
 
 namespace PixioCuda.Pipeline;
 
-/// <summary>What becomes of pictures on the workers of a pipeline: read, decoded, resized and normalised.</summary>
+/// <summary>What the workers of a pipeline must know to make pixel values of decoded pictures.</summary>
+/// <param name="Model">Whose pixel values.</param>
+/// <param name="DeviceByteLimit">The device memory that a picture may take which a GPU is to resize; null where the CPU resizes
+/// all.</param>
+internal sealed record PicturePreparation(PixioModel Model, long? DeviceByteLimit)
+{
+    /// <summary>Whether a picture is left to the GPU.</summary>
+    /// <exception cref="ImageFormatException">The recipe cannot be applied to a picture of this size.</exception>
+    public bool IsForDevice(RgbImage image) =>
+        DeviceByteLimit is { } limit && PreprocessLayout.Fits(image, Model.Recipe.Geometry, limit);
+}
+
+/// <summary>What becomes of pictures on the workers of a pipeline: read and decoded, and resized and normalised unless a GPU does
+/// that.</summary>
 internal sealed class DecodeStage(
-    IImageDecoder decoder, ImageDecodeOptions decodeOptions, Task<PixioModel> model, bool hashContents, PictureMemory memory,
+    IImageDecoder decoder, ImageDecodeOptions decodeOptions, Task<PicturePreparation> preparation, bool hashContents, PictureMemory memory,
     StageClock clock)
 {
     // RGB, and the four bytes a pixel that a decoder may need beside it.
@@ -85,29 +99,46 @@ internal sealed class DecodeStage(
         RgbImage image = decoder.Decode(encoded.Span, name, decodeOptions);
         clock.Add(PipelineStage.Decode, began);
 
-        model.Wait(cancellationToken);
-        PixioModel ready = model.Result;
+        preparation.Wait(cancellationToken);
+        PicturePreparation prepare = preparation.Result;
+        long left;
         try
         {
-            ImageSize size = ready.InputSizeOf(image);
-            int length = checked((int)(3 * size.Area));
-            Hold(slot, sizeof(float) * (long)length);
-            began = Stopwatch.GetTimestamp();
-            float[] pixels = ArrayPool<float>.Shared.Rent(length);
-            ready.Preprocess(image, pixels.AsSpan(0, length));
-            (slot.Size, slot.Pixels) = (size, pixels);
-            clock.Add(PipelineStage.Preprocess, began);
+            left = prepare.IsForDevice(image) ? PrepareForDevice(slot, image, prepare.Model) : Preprocess(slot, image, prepare.Model);
         }
         catch (ImageFormatException exception)
         {
             throw new ImageFormatException(
-                $"The picture {name} does not suit the recipe {ready.Recipe.Id}: {exception.Message}", exception);
+                $"The picture {name} does not suit the recipe {prepare.Model.Recipe.Id}: {exception.Message}", exception);
         }
 
-        // The encoded and the decoded picture are gone.
-        long left = slot.Pixels is null ? 0 : sizeof(float) * 3 * slot.Size.Area;
+        // The encoded picture is gone, and what was only needed on the way.
         memory.Return(slot.HeldBytes - left);
         slot.HeldBytes = left;
+    }
+
+    /// <summary>Resizes and normalises a picture; gives the bytes that stay.</summary>
+    private long Preprocess(PictureSlot slot, RgbImage image, PixioModel model)
+    {
+        ImageSize size = model.InputSizeOf(image);
+        int length = checked((int)(3 * size.Area));
+        long byteCount = sizeof(float) * (long)length;
+        Hold(slot, byteCount);
+        long began = Stopwatch.GetTimestamp();
+        float[] pixels = ArrayPool<float>.Shared.Rent(length);
+        model.Preprocess(image, pixels.AsSpan(0, length));
+        slot.Set(size, pixels);
+        clock.Add(PipelineStage.Preprocess, began);
+        return byteCount;
+    }
+
+    /// <summary>Computes what a GPU needs to resize a picture; gives the bytes that stay, which are fewer than decoding took.</summary>
+    private long PrepareForDevice(PictureSlot slot, RgbImage image, PixioModel model)
+    {
+        long began = Stopwatch.GetTimestamp();
+        slot.Set(model.InputSizeOf(image), new DecodedPicture(image, model.AxesFor(image)));
+        clock.Add(PipelineStage.Preprocess, began);
+        return Math.Min(image.Pixels.Length, slot.HeldBytes);
     }
 
     private void Hold(PictureSlot slot, long byteCount)

@@ -1,16 +1,13 @@
-using System.Buffers;
-
 namespace PixioCuda.Pipeline;
 
 /// <summary>Neighbours in the order that run together, and those between them that are no pictures or failed. Used again when its results
 /// were taken.</summary>
-internal sealed class PictureBatch(int capacity)
+internal sealed class PictureBatch(int capacity, BatchPixels pixels) : IDisposable
 {
     // A source of nothing but bad pictures must not collect them without end.
     private const int MaxSlots = 4096;
 
     private readonly List<PictureSlot> _slots = [];
-    private float[] _pixels = [];
     private EncoderOutputs? _outputs;
     private TaskCompletionSource _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -27,27 +24,19 @@ internal sealed class PictureBatch(int capacity)
     private ImageSize Size { get; set; }
 
     /// <summary>Whether a picture can run with those that are here.</summary>
-    public bool Suits(PictureSlot slot) => PictureCount == 0 || slot.Pixels is null || slot.Size == Size;
+    public bool Suits(PictureSlot slot) => PictureCount == 0 || !slot.IsPicture || slot.Size == Size;
 
-    /// <summary>Adds what comes next, and gives its pixels back.</summary>
+    /// <summary>Adds what comes next, and lets go of what it held.</summary>
+    /// <exception cref="ArgumentException">The batch is too large for an array.</exception>
+    /// <exception cref="PixioException">A GPU is to preprocess it, and fails or has too little memory.</exception>
     public void Add(PictureSlot slot)
     {
         _slots.Add(slot);
-        if (slot.Pixels is not { } pixels)
+        if (!slot.IsPicture)
             return;
         Size = slot.Size;
-        int length = (int)(3 * Size.Area);
-        long needed = (long)length * capacity;
-        if (needed > Array.MaxLength)
-        {
-            throw new ArgumentException(
-                $"A batch of {capacity} pictures of {Size} takes more memory than one array holds. Use a smaller batch.");
-        }
-
-        if (_pixels.Length < needed)
-            _pixels = GC.AllocateUninitializedArray<float>((int)needed);
-        pixels.AsSpan(0, length).CopyTo(_pixels.AsSpan(PictureCount * length));
-        ArrayPool<float>.Shared.Return(pixels);
+        pixels.Add(slot, PictureCount, capacity);
+        slot.Release();
         PictureCount++;
     }
 
@@ -61,7 +50,7 @@ internal sealed class PictureBatch(int capacity)
                 InputShape shape = new(PictureCount, Size);
                 if (_outputs?.Plan.Shape != shape)
                     _outputs = model.CreateOutputs(shape, taps);
-                model.Run(_pixels.AsSpan(0, (int)_outputs.Plan.InputLength), _outputs, cancellationToken);
+                pixels.Run(model, _outputs, cancellationToken);
             }
 
             _completion.SetResult();
@@ -82,7 +71,7 @@ internal sealed class PictureBatch(int capacity)
         int picture = 0;
         foreach (PictureSlot slot in _slots)
         {
-            IReadOnlyList<PictureFeature> features = slot.Pixels is null ? [] : Features(picture++);
+            IReadOnlyList<PictureFeature> features = slot.IsPicture ? Features(picture++) : [];
             yield return new PictureResult(slot.Entry, slot.Failure, features, slot.ContentHash);
         }
     }
@@ -96,6 +85,8 @@ internal sealed class PictureBatch(int capacity)
         PictureCount = 0;
         _completion = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
     }
+
+    public void Dispose() => pixels.Dispose();
 
     private PictureFeature[] Features(int picture)
     {

@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Runtime.CompilerServices;
 using System.Runtime.ExceptionServices;
 using System.Threading.Channels;
+using PixioCuda.Cuda;
 using PixioCuda.Imaging;
 
 namespace PixioCuda.Pipeline;
@@ -24,6 +25,9 @@ public sealed class PicturePipeline : IDisposable
     private readonly BlockingCollection<PictureBatch> _unrun = [];
     private readonly Channel<PictureBatch> _batches;
     private readonly ConcurrentBag<PictureBatch> _spare = [];
+    private readonly int _mostBatches;
+    private readonly List<PictureBatch> _made = [];
+    private readonly TaskCompletionSource<PicturePreparation> _preparation = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly CancellationTokenSource _stop = new();
     private readonly CancellationTokenSource _anyFailure = new();
     private readonly CancellationTokenRegistration _cancellation;
@@ -31,10 +35,12 @@ public sealed class PicturePipeline : IDisposable
     private readonly DecodeStage _decode;
     private readonly List<Thread> _engineThreads = [];
     private readonly Thread _batcher;
+    private CudaPreprocessor? _preprocessor;
     private ExceptionDispatchInfo? _fault;
     private Exception? _firstFailure;
     private ExceptionDispatchInfo? _sourceFault;
     private int _isEnumerated;
+    private PreprocessChoice? _choice;
 
     private PicturePipeline(
         IEnumerable<PictureEntry> pictures, Task<PixioModel> model, IImageDecoder decoder, ImageDecodeOptions decodeOptions,
@@ -47,8 +53,9 @@ public sealed class PicturePipeline : IDisposable
         _memory = new PictureMemory(options.MemoryLimit);
         _clock = new StageClock(workers);
         _order = new BlockingCollection<PictureSlot>(options.PicturesAhead ?? (2 * options.BatchSize) + (2 * workers));
+        _mostBatches = mostBatches;
         _batches = Channel.CreateBounded<PictureBatch>(mostBatches + 1);
-        _decode = new DecodeStage(decoder, decodeOptions, model, options.HashContents, _memory, _clock);
+        _decode = new DecodeStage(decoder, decodeOptions, _preparation.Task, options.HashContents, _memory, _clock);
         _callersToken = cancellationToken;
         _cancellation = cancellationToken.Register(Stop);
         Start("source", () => Source(pictures));
@@ -66,6 +73,13 @@ public sealed class PicturePipeline : IDisposable
     /// <summary>What was done so far, and how busy each stage was.</summary>
     public PipelineStatistics Statistics => _clock.Snapshot();
 
+    /// <summary>Where pictures are resized and normalised, and why: "on the GPU, as asked". Null before the model is there.</summary>
+    public string? Preprocessing => Volatile.Read(ref _choice)?.ToString();
+
+    /// <summary>What preprocessing holds of the device's memory and of pinned memory, batches aside, in bytes.</summary>
+    internal (long Device, long Pinned) PreprocessorByteCounts =>
+        (_preprocessor?.ScratchByteCount ?? 0, _preprocessor?.PinnedByteCount ?? 0);
+
     /// <summary>The most memory that pictures took before the engine, in bytes.</summary>
     internal long PeakPictureBytes => _memory.Peak;
 
@@ -75,7 +89,10 @@ public sealed class PicturePipeline : IDisposable
     /// <param name="options">What to compute, and how.</param>
     /// <param name="cancellationToken">Stops everything; results that were handed out stay.</param>
     /// <returns>A result for every picture, in the order of the source. Features are valid until the next result is asked for.</returns>
-    /// <exception cref="ArgumentException">An option is not valid, or a tap does not exist.</exception>
+    /// <exception cref="ArgumentException">An option is not valid, a tap does not exist, or a GPU is to preprocess and the model is on
+    /// none.</exception>
+    /// <exception cref="DeviceMemoryException">The device has too little memory.</exception>
+    /// <exception cref="PixioException">The device fails.</exception>
     /// <exception cref="PictureSourceException">The source cannot go on; what came before it has been handed out.</exception>
     /// <exception cref="OperationCanceledException">The token was cancelled.</exception>
     public static async IAsyncEnumerable<PictureResult> RunAsync(
@@ -97,6 +114,7 @@ public sealed class PicturePipeline : IDisposable
         ArgumentNullException.ThrowIfNull(options);
         options.ThrowIfInvalid();
         options.Taps.ThrowIfInvalid(model.Config);
+        PreprocessChoice.ThrowIfImpossible(model, options);
         return new PicturePipeline(
             pictures, Task.FromResult(model), model.Decoder, model.DecodeOptions, options, tapsFor: null,
             options.ConcurrentBatches ?? model.ConcurrentRuns, cancellationToken);
@@ -161,6 +179,10 @@ public sealed class PicturePipeline : IDisposable
         _batcher.Join();
         foreach (Thread thread in _engineThreads)
             thread.Join();
+        // Its stream may still write into batches.
+        _preprocessor?.Dispose();
+        _made.ForEach(batch => batch.Dispose());
+        _made.Clear();
     }
 
     private async ValueTask<PictureBatch?> NextAsync()
@@ -239,7 +261,7 @@ public sealed class PicturePipeline : IDisposable
         PixioModel model = _model.Result;
         int concurrentBatches = _options.ConcurrentBatches ?? model.ConcurrentRuns;
         EncoderTaps taps = _tapsFor(model);
-        _clock.Restart(concurrentBatches);
+        Prepare(model, taps, concurrentBatches);
         for (int index = 0; index < concurrentBatches; index++)
             _engineThreads.Add(Start($"engine {index}", () => RunBatches(model, taps)));
         try
@@ -250,7 +272,7 @@ public sealed class PicturePipeline : IDisposable
                 slot.Wait(_stop.Token);
                 if (!batch.Suits(slot))
                     batch = Send(batch);
-                batch.Add(slot);
+                Add(batch, slot);
                 _memory.Advance(slot.HeldBytes);
                 // Not when the next picture comes: a full batch waits for nobody.
                 if (batch.IsFull)
@@ -267,6 +289,27 @@ public sealed class PicturePipeline : IDisposable
         }
     }
 
+    /// <summary>Decides where pictures are preprocessed, for which the workers wait.</summary>
+    private void Prepare(PixioModel model, EncoderTaps taps, int concurrentBatches)
+    {
+        // One in the consumer's hand, one in the batcher's, and those in the queue.
+        PreprocessChoice choice = PreprocessChoice.Of(model, _options, taps, concurrentBatches, allBatches: _mostBatches + 3);
+        if (choice.IsOnGpu)
+            _preprocessor = model.CreatePreprocessor(model.Recipe.Scale, _options.DeviceByteLimit);
+        Volatile.Write(ref _choice, choice);
+        model.LogPreprocessing(choice.ToString());
+        _clock.Restart(concurrentBatches, choice.IsOnGpu);
+        _preparation.SetResult(new PicturePreparation(model, choice.IsOnGpu ? _options.DeviceByteLimit : null));
+    }
+
+    private void Add(PictureBatch batch, PictureSlot slot)
+    {
+        long began = Stopwatch.GetTimestamp();
+        batch.Add(slot);
+        if (_preprocessor is not null && slot.IsPicture)
+            _clock.Add(PipelineStage.GpuPreprocess, began);
+    }
+
     private PictureBatch Send(PictureBatch batch)
     {
         _batches.Writer.WriteAsync(batch, _stop.Token).AsTask().GetAwaiter().GetResult();
@@ -274,7 +317,14 @@ public sealed class PicturePipeline : IDisposable
         return Spare();
     }
 
-    private PictureBatch Spare() => _spare.TryTake(out PictureBatch? batch) ? batch : new PictureBatch(_options.BatchSize);
+    private PictureBatch Spare()
+    {
+        if (_spare.TryTake(out PictureBatch? spare))
+            return spare;
+        PictureBatch batch = new(_options.BatchSize, _preprocessor is null ? new HostBatchPixels() : new DeviceBatchPixels(_preprocessor));
+        _made.Add(batch);
+        return batch;
+    }
 
     private void RunBatches(PixioModel model, EncoderTaps taps)
     {
@@ -301,7 +351,9 @@ public sealed class PicturePipeline : IDisposable
             catch (Exception exception)
             {
                 Interlocked.CompareExchange(ref _fault, ExceptionDispatchInfo.Capture(Unwrapped(exception)), null);
-                Stop();
+                // Whoever takes the results goes on where this is called, and may then wait for this very thread to end.
+                _ = _stop.CancelAsync();
+                _memory.Stop();
             }
         })
         {

@@ -12,8 +12,12 @@ public enum PipelineStage
     /// <summary>Pictures are decoded.</summary>
     Decode,
 
-    /// <summary>Pictures are resized and normalised.</summary>
+    /// <summary>Pictures are resized and normalised on the CPU, or the weights computed by which a GPU is to do it.</summary>
     Preprocess,
+
+    /// <summary>Pictures are brought to a GPU and resized and normalised there: the host's copying, and its waiting for copies that are
+    /// under way. Only where a GPU does it.</summary>
+    GpuPreprocess,
 
     /// <summary>The encoder runs.</summary>
     Engine,
@@ -34,7 +38,7 @@ public sealed record StageShare(PipelineStage Stage, TimeSpan Busy, int Workers,
 /// <param name="Succeeded">Pictures whose features were handed out.</param>
 /// <param name="Failed">Pictures whose failure was handed out.</param>
 /// <param name="EncodedByteCount">The bytes of all picture files that were read.</param>
-/// <param name="Stages">Every stage, in the order in which pictures go through them.</param>
+/// <param name="Stages">Every stage that there is, in the order in which pictures go through them.</param>
 public sealed record PipelineStatistics(
     TimeSpan Elapsed, long Succeeded, long Failed, long EncodedByteCount, IReadOnlyList<StageShare> Stages)
 {

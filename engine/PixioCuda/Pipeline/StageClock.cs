@@ -9,6 +9,7 @@ internal sealed class StageClock(int decodeWorkers)
 
     private readonly long[] _busy = new long[All.Length];
     private int _engineWorkers = 1;
+    private bool _hasGpuPreprocess;
     private long _began = Stopwatch.GetTimestamp();
     private long _ended;
     private long _succeeded;
@@ -16,9 +17,12 @@ internal sealed class StageClock(int decodeWorkers)
     private long _encodedBytes;
 
     /// <summary>Begins to count anew: what was done while the model was loaded says nothing about what limits the rest.</summary>
-    public void Restart(int engineWorkers)
+    /// <param name="engineWorkers">The threads that run batches.</param>
+    /// <param name="hasGpuPreprocess">Whether a GPU preprocesses.</param>
+    public void Restart(int engineWorkers, bool hasGpuPreprocess)
     {
         _engineWorkers = engineWorkers;
+        _hasGpuPreprocess = hasGpuPreprocess;
         Interlocked.Exchange(ref _began, Stopwatch.GetTimestamp());
         for (int stage = 0; stage < _busy.Length; stage++)
             Interlocked.Exchange(ref _busy[stage], 0);
@@ -45,7 +49,7 @@ internal sealed class StageClock(int decodeWorkers)
         TimeSpan elapsed = Stopwatch.GetElapsedTime(Interlocked.Read(ref _began), ended != 0 ? ended : Stopwatch.GetTimestamp());
         return new PipelineStatistics(
             elapsed, Interlocked.Read(ref _succeeded), Interlocked.Read(ref _failed), Interlocked.Read(ref _encodedBytes),
-            [.. All.Select(stage => Share(stage, elapsed))]);
+            [.. All.Where(stage => stage != PipelineStage.GpuPreprocess || _hasGpuPreprocess).Select(stage => Share(stage, elapsed))]);
     }
 
     private StageShare Share(PipelineStage stage, TimeSpan elapsed)

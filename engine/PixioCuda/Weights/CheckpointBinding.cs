@@ -11,11 +11,10 @@ namespace PixioCuda.Weights;
 internal sealed class CheckpointBinding : ITensorSource
 {
     private readonly ITensorSource _source;
-    private readonly Dictionary<string, (TensorInfo Stored, long FirstElement)> _places;
+    private readonly Dictionary<string, Place> _places;
 
     private CheckpointBinding(
-        ITensorSource source, string prefix, Dictionary<string, TensorInfo> tensors,
-        Dictionary<string, (TensorInfo Stored, long FirstElement)> places)
+        ITensorSource source, string prefix, Dictionary<string, TensorInfo> tensors, Dictionary<string, Place> places)
     {
         _source = source;
         _places = places;
@@ -62,7 +61,7 @@ internal sealed class CheckpointBinding : ITensorSource
         Dictionary<string, TensorInfo> found = Select(source.Tensors, prefix, layout, surplus);
         Dictionary<string, string> unsupportedFound = Select(source.UnsupportedTensors, prefix, layout, surplus);
 
-        Dictionary<string, (TensorInfo Stored, long FirstElement)> places = [];
+        Dictionary<string, Place> places = [];
         BindingFaults wrong = new(surplus);
         foreach ((TensorInfo tensor, IReadOnlyList<TensorInfo> parts) in layout.Tensors)
         {
@@ -75,7 +74,7 @@ internal sealed class CheckpointBinding : ITensorSource
                 continue;
             }
 
-            if (!stored.Shape.SequenceEqual(tensor.Shape))
+            if (!TensorShape.AreEqual(stored.Shape, tensor.Shape))
             {
                 wrong.Reshaped.Add($"{MessageText.Quote(stored.Name)} is {MessageText.Shape(stored.Shape)}, "
                     + $"expected {MessageText.Shape(tensor.Shape)}");
@@ -84,7 +83,7 @@ internal sealed class CheckpointBinding : ITensorSource
             long firstElement = 0;
             foreach (TensorInfo part in parts)
             {
-                places.Add(part.Name, (stored, firstElement));
+                places.Add(part.Name, new Place(stored, firstElement));
                 firstElement += part.ElementCount;
             }
         }
@@ -101,7 +100,7 @@ internal sealed class CheckpointBinding : ITensorSource
     public void ReadBytes(TensorInfo tensor, long byteOffset, Span<byte> destination)
     {
         ArgumentNullException.ThrowIfNull(tensor);
-        if (!_places.TryGetValue(tensor.Name, out (TensorInfo Stored, long FirstElement) place))
+        if (!_places.TryGetValue(tensor.Name, out Place? place))
             throw new ArgumentException($"The encoder of '{Description}' has no tensor {MessageText.Quote(tensor.Name)}.", nameof(tensor));
         TensorRange.Check(Tensors[tensor.Name], byteOffset, destination.Length);
         _source.ReadBytes(place.Stored, place.FirstElement * place.Stored.DType.ElementBytes() + byteOffset, destination);
@@ -120,15 +119,16 @@ internal sealed class CheckpointBinding : ITensorSource
     /// <summary>The layout that most of the checkpoint's names fit, and its prefix there.</summary>
     private static (CheckpointLayout Layout, string Prefix) FindLayout(ITensorSource source, IReadOnlyList<TensorInfo> expected)
     {
-        (CheckpointLayout Layout, string Prefix, int Matches) best = CheckpointLayout.Of(expected)
-            .Select(layout =>
-            {
-                (string prefix, int matches) = NamePrefix.Find(
-                    source.Tensors.Keys.Concat(source.UnsupportedTensors.Keys), layout.Names, layout.Spelling, source.Description);
-                return (layout, prefix, matches);
-            })
-            .MaxBy(candidate => candidate.matches);
-        return (best.Layout, best.Prefix);
+        (CheckpointLayout? Layout, string Prefix, int Matches) best = (null, "", -1);
+        foreach (CheckpointLayout layout in CheckpointLayout.Of(expected))
+        {
+            (string prefix, int matches) = NamePrefix.Find(
+                source.Tensors.Keys.Concat(source.UnsupportedTensors.Keys), layout.Names, layout.Spelling, source.Description);
+            if (matches > best.Matches)
+                best = (layout, prefix, matches);
+        }
+
+        return (best.Layout!, best.Prefix);
     }
 
     /// <summary>The stored tensors under the layout's names; what is inside the prefix but not expected, or there twice, is
@@ -148,6 +148,8 @@ internal sealed class CheckpointBinding : ITensorSource
 
         return found;
     }
+
+    private sealed record Place(TensorInfo Stored, long FirstElement);
 
     private sealed class BindingFaults(List<string> surplus)
     {

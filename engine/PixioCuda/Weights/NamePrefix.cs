@@ -16,7 +16,9 @@ internal static class NamePrefix
     public static (string Prefix, int Matches) Find(
         IEnumerable<string> stored, IReadOnlySet<string> expected, CheckpointLayout.NameSpelling spelling, string description)
     {
-        int longest = expected.Max(name => name.Length);
+        int longest = 0;
+        foreach (string name in expected)
+            longest = Math.Max(longest, name.Length);
         Dictionary<string, int> matches = [];
         foreach (string name in stored)
         {
@@ -28,24 +30,28 @@ internal static class NamePrefix
             }
         }
 
-        string[] whole =
-        [
-            .. matches.Where(match => match.Value >= expected.Count).Select(match => match.Key).Order(StringComparer.Ordinal),
-        ];
-        if (whole.Length > 1)
+        List<string> whole = [];
+        (string Prefix, int Matches) best = ("", 0);
+        foreach ((string prefix, int count) in matches)
         {
-            throw new ModelFormatException($"The checkpoint '{description}' holds {whole.Length} whole encoders, under the prefixes "
+            if (count >= expected.Count)
+                whole.Add(prefix);
+            if (count > best.Matches || (count == best.Matches && IsBefore(prefix, best.Prefix)))
+                best = (prefix, count);
+        }
+
+        if (whole.Count > 1)
+        {
+            whole.Sort(string.CompareOrdinal);
+            throw new ModelFormatException($"The checkpoint '{description}' holds {whole.Count} whole encoders, under the prefixes "
                 + $"{MessageText.List([.. whole.Select(MessageText.Quote)])}: keep the one that is meant and remove the others.");
         }
 
-        return matches.Count == 0
-            ? ("", 0)
-            : matches.OrderByDescending(match => match.Value)
-                .ThenBy(match => match.Key.Length)
-                .ThenBy(match => match.Key, StringComparer.Ordinal)
-                .Select(match => (match.Key, match.Value))
-                .First();
+        return best;
     }
+
+    private static bool IsBefore(string prefix, string other)
+        => prefix.Length < other.Length || (prefix.Length == other.Length && string.CompareOrdinal(prefix, other) < 0);
 
     // Parts of a name begin after a dot, the first one at 0.
     private static int PreviousStart(string name, int start)

@@ -13,7 +13,8 @@ internal static class OriginalNames
         .. encoder.GroupBy(tensor => Of(tensor.Name)).Select(parts =>
         {
             TensorInfo first = parts.First();
-            long[] shape = [parts.Sum(part => part.Shape[0]), .. first.Shape.Skip(1)];
+            long[] shape = [.. first.Shape];
+            shape[0] = parts.Sum(part => part.Shape[0]);
             return new StackedTensor(new TensorInfo(parts.Key, first.DType, shape), [.. parts]);
         }),
     ];

@@ -12,7 +12,7 @@ internal sealed class SyntheticWeights : ITensorSource
     private const string MassiveTensor = "encoder.layer.1.mlp.fc2.weight";
     private const float MassiveFactor = 400f;
 
-    private readonly Dictionary<string, (ulong NameHash, SyntheticDistribution Distribution)> _recipes;
+    private readonly Dictionary<string, Recipe> _recipes;
     private readonly ulong _seed;
     private readonly bool _massive;
 
@@ -22,7 +22,7 @@ internal sealed class SyntheticWeights : ITensorSource
         Tensors = tensors.ToDictionary(tensor => tensor.Name);
         _recipes = tensors.ToDictionary(
             tensor => tensor.Name,
-            tensor => (SyntheticValues.HashName(tensor.Name), SyntheticDistribution.Of(tensor.Name, config)));
+            tensor => new Recipe(SyntheticValues.HashName(tensor.Name), SyntheticDistribution.Of(tensor.Name, config)));
         _seed = seed;
         _massive = massive;
     }
@@ -86,6 +86,8 @@ internal sealed class SyntheticWeights : ITensorSource
             MakeMassive(destination, firstIndex, row: hidden / 2 + 1, rowLength: tensor.Shape[1]);
         }
     }
+
+    private sealed record Recipe(ulong NameHash, SyntheticDistribution Distribution);
 
     private static void MakeMassive(Span<float> values, long firstIndex, long row, long rowLength)
     {

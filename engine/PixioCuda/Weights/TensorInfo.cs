@@ -7,5 +7,13 @@ namespace PixioCuda.Weights;
 public sealed record TensorInfo(string Name, DType DType, IReadOnlyList<long> Shape)
 {
     /// <summary>The number of elements: the product of <see cref="Shape"/>.</summary>
-    public long ElementCount { get; } = Shape.Aggregate(1L, (product, dimension) => checked(product * dimension));
+    public long ElementCount { get; } = Product(Shape);
+
+    private static long Product(IReadOnlyList<long> dimensions)
+    {
+        long product = 1;
+        for (int i = 0; i < dimensions.Count; i++)
+            product = checked(product * dimensions[i]);
+        return product;
+    }
 }

@@ -1,6 +1,6 @@
 namespace PixioCuda.Weights;
 
-/// <summary>The size of shapes that nobody vouches for.</summary>
+/// <summary>Shapes that nobody vouches for: their size, and whether two are the same.</summary>
 internal static class TensorShape
 {
     /// <summary>The product of non-negative dimensions, or null where it, or that of the first few, is more than 2^63 - 1.</summary>
@@ -16,5 +16,19 @@ internal static class TensorShape
         }
 
         return product;
+    }
+
+    /// <summary>Whether two shapes have the same dimensions.</summary>
+    public static bool AreEqual(IReadOnlyList<long> one, IReadOnlyList<long> other)
+    {
+        if (one.Count != other.Count)
+            return false;
+        for (int i = 0; i < one.Count; i++)
+        {
+            if (one[i] != other[i])
+                return false;
+        }
+
+        return true;
     }
 }

@@ -10,6 +10,9 @@ internal sealed class GemmCase
 {
     private readonly float[] _a, _w, _bias, _residual;
 
+    // Of each element of C, where they were kept.
+    private readonly Sums[]? _sums;
+
     public GemmCase(GemmShape shape, int? rowsOfA = null, int? rowsOfC = null)
     {
         Shape = shape;
@@ -19,6 +22,34 @@ internal sealed class GemmCase
         _w = Numbers.Rounded(Numbers.Normal("w", shape.N * shape.K, 2 / Math.Sqrt(shape.K)), shape.Element);
         _bias = Numbers.Normal("bias", shape.N, 0.5, 0.1);
         _residual = Numbers.Rounded(Numbers.Normal("residual", RowsOfC * Pitch, 3), shape.Residual);
+    }
+
+    private GemmCase(GemmCase other, GemmShape shape, Sums[] sums)
+    {
+        Shape = shape;
+        RowsOfC = other.RowsOfC;
+        (_a, _w, _bias, _residual) = (other._a, other._w, other._bias, other._residual);
+        _sums = sums;
+    }
+
+    /// <summary>One product in bf16 and in fp16, of the same operands: numbers that both hold, so that their sums are the same and are
+    /// made once, which at full width takes longer than all else.</summary>
+    /// <param name="bf16">The product in bf16; a residual is of float32.</param>
+    public static (GemmCase BF16, GemmCase F16) InBothHalves(GemmShape bf16)
+    {
+        GemmCase common = new(bf16);
+        // What is rounded to bf16 has few enough digits for fp16, but may be too small for it.
+        foreach (float[] operand in (float[][])[common._a, common._w])
+            Numbers.Rounded(operand, ElementType.F16).CopyTo(operand, 0);
+        Sums[] sums = new Sums[bf16.M * bf16.N];
+        for (int row = 0; row < bf16.M; row++)
+        {
+            for (int column = 0; column < bf16.N; column++)
+                sums[(row * bf16.N) + column] = common.SumsOf(row, column);
+        }
+
+        GemmShape f16 = bf16 with { Element = ElementType.F16, Output = bf16.Output == ElementType.BF16 ? ElementType.F16 : bf16.Output };
+        return (new GemmCase(common, bf16, sums), new GemmCase(common, f16, sums));
     }
 
     public GemmShape Shape { get; }
@@ -114,13 +145,8 @@ internal sealed class GemmCase
 
     private (double Value, double Bound) Expected(int row, int column)
     {
-        double sum = 0, magnitude = 0;
-        for (int k = 0; k < Shape.K; k++)
-        {
-            double product = A(row, k) * W(column, k);
-            sum += product;
-            magnitude += Math.Abs(product);
-        }
+        Sums sums = _sums is null ? SumsOf(row, column) : _sums[(row * Shape.N) + column];
+        double sum = sums.Exact, magnitude = sums.Magnitude;
 
         // K additions in float32 err by half a unit each of a partial sum, which is at most the sum of magnitudes (Higham, section 4.2).
         double unit = Numbers.Epsilon(ElementType.F32) / 2, bound = Shape.K * unit * magnitude;
@@ -152,7 +178,7 @@ internal sealed class GemmCase
     /// <summary>Float32 sums, for float32 in chunks; each step of the epilogue rounded to float32, the result to the output.</summary>
     private double ByTheBook(int row, int column)
     {
-        float value = Sum(row, column, Shape.Element == ElementType.F32 ? 256 : int.MaxValue);
+        float value = _sums is null ? Sum(row, column, Shape.Element == ElementType.F32 ? 256 : int.MaxValue) : _sums[(row * Shape.N) + column].Float32;
         if (Shape.HasBias)
             value += _bias[column];
         if (Shape.Epilogue == GemmEpilogue.BiasGelu)
@@ -160,6 +186,22 @@ internal sealed class GemmCase
         if (Shape.HasResidual)
             value += (float)Residual(row, column);
         return Numbers.Round(value, Shape.Output);
+    }
+
+    private Sums SumsOf(int row, int column)
+    {
+        ReadOnlySpan<float> a = _a.AsSpan((int)Shape.A.Offset(row), Shape.K), w = _w.AsSpan(column * Shape.K, Shape.K);
+        double exact = 0, magnitude = 0;
+        float float32 = 0;
+        for (int k = 0; k < a.Length; k++)
+        {
+            double product = (double)a[k] * w[k];
+            exact += product;
+            magnitude += Math.Abs(product);
+            float32 += (float)product;
+        }
+
+        return new Sums(exact, magnitude, float32);
     }
 
     private float Sum(int row, int column, int chunk)
@@ -198,4 +240,7 @@ internal sealed class GemmCase
         for (int i = 0; i < before.Length; i++)
             Assert.True(owned[i] || before[i] == after[i], $"{Shape}: byte {i} of C, which belongs to no row, was overwritten");
     }
+
+    /// <summary>Sums over K: in double precision, of magnitudes, and in one float32 accumulator.</summary>
+    private readonly record struct Sums(double Exact, double Magnitude, float Float32);
 }

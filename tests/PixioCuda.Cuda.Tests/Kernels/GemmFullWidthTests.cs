@@ -10,7 +10,7 @@ public sealed class GemmFullWidthTests
     // Few, for the oracle's sake: the kernel does a whole tile of 64 in any case.
     private const int Rows = 9;
 
-    /// <summary>The products of one block of each preset, for a small picture.</summary>
+    /// <summary>The products of one block of each preset, for a small picture, in bf16 and fp16.</summary>
     [Theory]
     [Trait("Category", "Full width")]
     [InlineData(768)]
@@ -23,13 +23,15 @@ public sealed class GemmFullWidthTests
         using GpuDevice device = Emulator.Open(new ComputeCapability(9, 0));
         foreach (GemmShape shape in GemmShapes.Encoder(Rows, width, 4 * width, ElementType.BF16, ElementType.F32))
         {
-            GemmShape block = shape.HasResidual ? shape : shape with { Output = ElementType.BF16 };
-            GemmCase test = new(block);
-            GemmKernel kernel = new(device, block);
-            Assert.IsType<WarpgroupGemmConfig>(kernel.Config);
-            // As GemmWarpgroupKernelTests has it.
-            double share = (block.HasResidual ? 2 : 1) + (4 / Math.Sqrt((double)block.M * block.N));
-            test.Check(test.Run(device, kernel, (ulong)width), share);
+            (GemmCase bf16, GemmCase f16) = GemmCase.InBothHalves(shape);
+            foreach (GemmCase test in (GemmCase[])[bf16, f16])
+            {
+                GemmKernel kernel = new(device, test.Shape);
+                Assert.IsType<WarpgroupGemmConfig>(kernel.Config);
+                // As GemmWarpgroupKernelTests has it.
+                double share = (shape.HasResidual ? 2 : 1) + (4 / Math.Sqrt((double)shape.M * shape.N));
+                test.Check(test.Run(device, kernel, (ulong)width), share);
+            }
         }
     }
 

@@ -100,11 +100,11 @@ public sealed class PreprocessKernelTests
         ResizeRowsKernel horizontally = new(device);
         ResizeColumnsKernel vertically = new(device, planes: normalization is not null);
         _ = Emulator.TakeTraffic();
-        horizontally.Launch(stream, source.Pointer, width, height, horizontal, vertical.Axis.InputStart, rowCount, rows.Pointer);
+        horizontally.Launch(stream, source.Pointer, width, height, horizontal.Table, vertical.Axis.InputStart, rowCount, rows.Pointer);
         stream.Synchronize();
         if (checkTraffic)
             TrafficAssert.IsAsDeclared(horizontally.Config.Work(horizontal.Axis, rowCount));
-        vertically.Launch(stream, rows.Pointer, kept.Width, vertical, normalization ?? PixelNormalization.None, output.Pointer);
+        vertically.Launch(stream, rows.Pointer, kept.Width, vertical.Table, normalization ?? PixelNormalization.None, output.Pointer);
         stream.Synchronize();
         // In a row of the result that is no whole sectors, each of a warp's up to four accesses shares a sector with each neighbour.
         long accesses = 4L * 3 * ((kept.Width + ResizeColumnsConfig.Pixels - 1) / ResizeColumnsConfig.Pixels) * kept.Height;

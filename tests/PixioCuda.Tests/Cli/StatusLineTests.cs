@@ -63,12 +63,16 @@ public class StatusLineTests
             [.. Enum.GetValues<PipelineStage>().Select((stage, index) => new StageShare(stage, TimeSpan.FromSeconds(index), 1,
                 index / 10.0))]);
         Assert.Equal(
-            "700 of 1000 pictures, 12 failed, 10.0 images/s, 00:00:30 left; source 0%, read 10%, decode 20%, preprocess 30%, engine 40%, write 50%",
+            "700 of 1000 pictures, 12 failed, 10.0 images/s, 00:00:30 left; source 0%, read 10%, decode 20%, preprocess 30%, gpu-preprocess 40%, engine 50%, write 60%",
             PipelineText.Progress(statistics, done: 700, failed: 12, total: 1000));
         Assert.Equal(
-            "700 pictures, 12 failed, 10.0 images/s; source 0%, read 10%, decode 20%, preprocess 30%, engine 40%, write 50%",
+            "700 pictures, 12 failed, 10.0 images/s; source 0%, read 10%, decode 20%, preprocess 30%, gpu-preprocess 40%, engine 50%, write 60%",
             PipelineText.Progress(statistics, done: 700, failed: 12, total: null));
         // Read, decode and preprocess share their threads: together they are the busiest, and of them preprocess is.
-        Assert.EndsWith("the limit is preprocess", PipelineText.Summary(statistics), StringComparison.Ordinal);
+        PipelineStatistics calmWriter = statistics with { Stages = [.. statistics.Stages.Where(share => share.Stage != PipelineStage.Write)] };
+        Assert.EndsWith("the limit is preprocess", PipelineText.Summary(calmWriter, preprocessing: null), StringComparison.Ordinal);
+        Assert.EndsWith(
+            "the limit is preprocess; preprocessed on the CPU, as asked", PipelineText.Summary(calmWriter, "on the CPU, as asked"),
+            StringComparison.Ordinal);
     }
 }

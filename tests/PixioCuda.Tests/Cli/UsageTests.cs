@@ -7,7 +7,12 @@ public class UsageTests
     public static TheoryData<string, string> Slips => new()
     {
         { "", "pixio --help" },
-        { "enbed x.png", "pixio --help" },
+        { "enbed x.png", "There is no command 'enbed': did you mean 'embed'? See 'pixio --help'." },
+        { "porfile", "'porfile': did you mean 'profile'?" },
+        { "bogus", "There is no command 'bogus': they are embed, features, show, info, convert, verify, synth, bench, profile, kernels, doctor. See" },
+        { "infotainment", "There is no command 'infotainment': they are" },
+        { "--bogus", "There is no option '--bogus' in front of a command." },
+        { "--bogus info", "--bogus" },
         { "embed", "IMAGE" },
         { "embed x.png", "--model" },
         { "embed x.png --modle random:vitb16", "--modle" },

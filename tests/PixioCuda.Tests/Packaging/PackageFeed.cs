@@ -10,8 +10,8 @@ public sealed class PackageFeed : IDisposable
 {
     private static readonly string DotNet = Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet";
 
-    // .../tests/PixioCuda.Tests/bin/Release/net10.0/
-    private static readonly string Configuration = new DirectoryInfo(AppContext.BaseDirectory).Parent!.Name;
+    /// <summary>Of the build: .../tests/PixioCuda.Tests/bin/Release/net10.0/.</summary>
+    internal static readonly string Configuration = new DirectoryInfo(AppContext.BaseDirectory).Parent!.Name;
 
     private readonly string? _whyMissing;
 

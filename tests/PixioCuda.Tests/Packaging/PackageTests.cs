@@ -1,5 +1,6 @@
 using System.Reflection.Metadata;
 using System.Reflection.PortableExecutable;
+using System.Runtime.InteropServices;
 using System.Xml.Linq;
 using Xunit;
 
@@ -13,17 +14,22 @@ public sealed class Packages : ICollectionFixture<PackageFeed>;
 [Collection(nameof(Packages))]
 public class PackageTests(PackageFeed feed)
 {
-    private const string Version = "0.1.0";
+    private const string Version = "0.1.0", Images = "runtimes/linux-x64/lib/net10.0";
+
+    private static readonly string[] Libraries = ["PixioCuda.Interop", "PixioCuda.Kernels", "PixioCuda"];
+
+    /// <summary>Where the build compiles ahead (Directory.Build.targets).</summary>
+    private static bool MakesImages => OperatingSystem.IsLinux() && RuntimeInformation.OSArchitecture == Architecture.X64
+        && PackageFeed.Configuration == "Release";
 
     [Fact]
     public void The_library_is_one_package_with_the_kernels_inside_and_no_native_code()
     {
         feed.Require();
         Dictionary<string, byte[]> package = PackageFeed.Read($"PixioCuda.{Version}.nupkg");
-        Assert.Equal(
-            ["PixioCuda.nuspec", "README.md", "lib/net10.0/PixioCuda.Interop.dll", "lib/net10.0/PixioCuda.Kernels.dll", "lib/net10.0/PixioCuda.dll",
-                "lib/net10.0/PixioCuda.xml"],
-            package.Keys.Order(StringComparer.Ordinal));
+        string[] portable = ["PixioCuda.nuspec", "README.md", .. Libraries.Select(name => $"lib/net10.0/{name}.dll"), "lib/net10.0/PixioCuda.xml"];
+        string[] images = MakesImages ? [.. Libraries.Select(name => $"{Images}/{name}.dll")] : [];
+        Assert.Equal(portable.Concat(images).Order(StringComparer.Ordinal), package.Keys.Order(StringComparer.Ordinal));
         Assert.Equal(["Microsoft.Extensions.Logging.Abstractions", "StbImageSharp", "System.Numerics.Tensors"], Dependencies(package));
 
         using PEReader kernels = new(new MemoryStream(package["lib/net10.0/PixioCuda.Kernels.dll"]));
@@ -33,6 +39,29 @@ public class PackageTests(PackageFeed feed)
             .Where(path => Path.GetExtension(path) is ".cu" or ".cuh").Select(Path.GetFileName).OfType<string>()];
         Assert.NotEmpty(sources);
         Assert.Equal(sources.Order(StringComparer.Ordinal), packed.Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public void What_is_compiled_ahead_is_in_the_folder_of_its_system_and_nowhere_else()
+    {
+        feed.Require();
+        int images = 0;
+        foreach (string file in Directory.GetFiles(PackageFeed.Folder, "*.nupkg"))
+        {
+            foreach ((string entry, byte[] bytes) in PackageFeed.Read(Path.GetFileName(file)))
+            {
+                if (!entry.EndsWith(".dll", StringComparison.Ordinal) || !IsOwn(entry))
+                    continue;
+                bool isImage = IsImage(bytes);
+                Assert.True(isImage == entry.StartsWith(Images, StringComparison.Ordinal), $"{Path.GetFileName(file)}: {entry}");
+                images += isImage ? 1 : 0;
+            }
+        }
+
+        Assert.Equal(MakesImages ? Libraries.Length : 0, images);
+        // And this program runs from them: what is tested is what is packed.
+        foreach (string library in Libraries)
+            Assert.Equal(MakesImages, IsImage(File.ReadAllBytes(Path.Combine(AppContext.BaseDirectory, $"{library}.dll"))));
     }
 
     [Theory]
@@ -62,13 +91,16 @@ public class PackageTests(PackageFeed feed)
         Assert.True(Value("description").Length > 40);
         // An assembly of ours is one with symbols of ours.
         string[] own = [.. symbols.Keys.Where(entry => entry.EndsWith(".pdb", StringComparison.Ordinal)).Select(entry => entry[..^4])];
+        string[] images = [.. package.Keys.Where(entry => entry.StartsWith(Images, StringComparison.Ordinal))];
         Assert.Equal(
-            package.Keys.Where(entry => entry.EndsWith(".dll", StringComparison.Ordinal)
-                && Path.GetFileName(entry) is string file && (file.StartsWith("PixioCuda", StringComparison.Ordinal) || file == "pixio.dll"))
+            package.Keys.Except(images).Where(entry => entry.EndsWith(".dll", StringComparison.Ordinal) && IsOwn(entry))
                 .Select(entry => entry[..^4]).Order(StringComparer.Ordinal),
             own.Order(StringComparer.Ordinal));
         foreach (string assembly in own)
             CheckSymbols(package[$"{assembly}.dll"], symbols[$"{assembly}.pdb"], assembly);
+        // An image has the symbols of the assembly that it was made from.
+        foreach (string image in images)
+            CheckSymbols(package[image], symbols[$"lib/net10.0/{Path.GetFileNameWithoutExtension(image)}.pdb"], image);
 
         string Value(string element) => metadata.Element(metadata.Name.Namespace + element)?.Value ?? "";
     }
@@ -94,6 +126,16 @@ public class PackageTests(PackageFeed feed)
         string model = TestData.Path("tiny"), cat = TestData.Path("images", "cat.png");
         string output = PackageFeed.Run(feed.Scratch, Path.Combine(tools, "pixio"), ["embed", cat, "--model", model, "--device", "cpu"]);
         Assert.StartsWith($"{cat}: [", output, StringComparison.Ordinal);
+    }
+
+    private static bool IsOwn(string entry)
+        => Path.GetFileName(entry) is string file && (file.StartsWith("PixioCuda", StringComparison.Ordinal) || file == "pixio.dll");
+
+    /// <summary>Whether an assembly carries native code beside its IL, which is what a managed native header is for.</summary>
+    private static bool IsImage(byte[] assembly)
+    {
+        using PEReader reader = new(new MemoryStream(assembly));
+        return reader.PEHeaders.CorHeader!.ManagedNativeHeaderDirectory.Size > 0;
     }
 
     /// <summary>The assembly says that its bits follow from its sources alone; the symbols are its own, name no folder of this machine, and

@@ -98,6 +98,7 @@ struct Work {
     // events
     Event* event = nullptr;
     uint64_t record = 0;
+    ::Stream* awaited = nullptr;          // of a wait: the stream of that record
 
     std::shared_ptr<const GraphBody> graph{};
     LibraryCall call{};

@@ -104,6 +104,8 @@ int cuStreamWaitEvent(Stream* stream, Event* event, unsigned flags) {
     work.name = "cuStreamWaitEvent";
     work.event = event;
     work.record = event->recorded;
+    // The event may be recorded again, on another stream.
+    work.awaited = event->stream;
     lock.unlock();
     return enqueue(stream, device, std::move(work));
 }
@@ -126,18 +128,21 @@ int cuEventCreate(Event** result, unsigned flags) {
 
 int cuEventDestroy_v2(Event* event) {
     int fault = enter_release("cuEventDestroy_v2");
-    std::lock_guard lock(driver().mutex);
-    if (!is_live(driver().events, event))
-        return refuse(CUDA_ERROR_INVALID_HANDLE, "an event is destroyed that does not exist (any more)");
-    // Streams that wait for it were told what to wait for: that must happen before it is forgotten.
-    for (size_t i = 0; i < driver().streams.size(); i++) {
-        Stream* stream = driver().streams[i];
-        bool waits = false;
-        for (const Work& work : stream->pending)
-            waits |= work.kind == WorkKind::kWait && work.event == event;
-        if (waits && event->completed < event->recorded && is_live(driver().streams, event->stream))
-            run_until(*event->stream, event, event->recorded);
+    std::vector<std::pair<Stream*, uint64_t>> awaited;
+    {
+        std::lock_guard lock(driver().mutex);
+        if (!is_live(driver().events, event))
+            return refuse(CUDA_ERROR_INVALID_HANDLE, "an event is destroyed that does not exist (any more)");
+        for (const Stream* stream : driver().streams) {
+            for (const Work& work : stream->pending) {
+                if (work.kind == WorkKind::kWait && work.event == event && is_live(driver().streams, work.awaited))
+                    awaited.emplace_back(work.awaited, work.record);
+            }
+        }
     }
+    // Streams that wait for it were told what to wait for: that must happen before it is forgotten.
+    for (auto [stream, record] : awaited) run_until(*stream, event, record);
+    std::lock_guard lock(driver().mutex);
     forget(driver().events, event);
     delete event;
     return fault;

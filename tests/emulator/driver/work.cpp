@@ -20,39 +20,57 @@ int run_record(const Work& work) {
     return CUDA_SUCCESS;
 }
 
-int run_wait(const Work& work) {
-    Stream* stream;
-    {
-        std::lock_guard lock(driver().mutex);
-        if (!is_live(driver().events, work.event) || work.event->completed >= work.record)
-            return CUDA_SUCCESS;
-        stream = work.event->stream;
-        if (!is_live(driver().streams, stream))
-            return CUDA_SUCCESS;
-    }
-    return run_until(*stream, work.event, work.record);
+/// Whether a record has completed, or will never be heard of. The driver is locked.
+bool has_passed(const Event* event, uint64_t record) {
+    return !is_live(driver().events, event) || event->completed >= record;
 }
 
-/// Runs the first operation; false when there is none.
-bool run_one(Stream& stream) {
-    std::lock_guard running(stream.running);
-    Work work{WorkKind::kMemset};
-    {
-        std::lock_guard lock(driver().mutex);
-        if (stream.pending.empty())
-            return false;
-        work = std::move(stream.pending.front());
-        stream.pending.pop_front();
+void run_now(Stream& stream, Work& work) {
+    if (stream.device->sticky_error)
+        return;
+    if (int error = run_work(work, *stream.device, stream.chain)) {
+        char text[4096];
+        emulatorLastError(text, sizeof text);
+        stream.device->sticky_text = text;
+        stream.device->sticky_error = error;
     }
-    if (!stream.device->sticky_error) {
-        if (int error = run_work(work, *stream.device, stream.chain)) {
-            char text[4096];
-            emulatorLastError(text, sizeof text);
-            stream.device->sticky_text = text;
-            stream.device->sticky_error = error;
+}
+
+/// Runs the first operation; false when there is none, or when the record that it is run for has completed meanwhile.
+bool run_one(Stream& stream, const Event* event = nullptr, uint64_t record = 0) {
+    const Event* waited_for = nullptr;
+    uint64_t waited_record = 0;
+    for (;;) {
+        Stream* awaited = nullptr;
+        {
+            std::lock_guard running(stream.running);
+            Work work{WorkKind::kMemset};
+            {
+                std::lock_guard lock(driver().mutex);
+                if (stream.pending.empty() || (event && has_passed(event, record)))
+                    return false;
+                Work& first = stream.pending.front();
+                bool waits = first.kind == WorkKind::kWait && !has_passed(first.event, first.record)
+                    && first.awaited != &stream && is_live(driver().streams, first.awaited)
+                    // Where the other stream came to its end without it, nothing is left to wait for.
+                    && !(first.event == waited_for && first.record == waited_record);
+                if (waits) {
+                    awaited = first.awaited;
+                    waited_for = first.event;
+                    waited_record = first.record;
+                } else {
+                    work = std::move(first);
+                    stream.pending.pop_front();
+                }
+            }
+            if (!awaited) {
+                run_now(stream, work);
+                return true;
+            }
         }
+        // Not while this stream is held: another thread may run the other one, and wait there for this one's earlier work.
+        run_until(*awaited, waited_for, waited_record);
     }
-    return true;
 }
 
 /// The device may be as fast as the host, or far behind it, and runs streams in any order.
@@ -78,7 +96,7 @@ int run_work(Work& work, Device& device, LaunchChain& chain) {
     chain = {};
     switch (work.kind) {
     case WorkKind::kRecord: return run_record(work);
-    case WorkKind::kWait: return run_wait(work);
+    case WorkKind::kWait: return CUDA_SUCCESS;    // what it waits for has run
     case WorkKind::kGraph: return run_graph(*work.graph, device);
     case WorkKind::kLibrary: return work.call.run(work.call.argument.get());
     default: return run_memory_work(work, device);
@@ -95,10 +113,10 @@ int run_until(Stream& stream, const Event* event, uint64_t record) {
     for (;;) {
         {
             std::lock_guard lock(driver().mutex);
-            if (!is_live(driver().events, event) || event->completed >= record)
+            if (has_passed(event, record))
                 break;
         }
-        if (!run_one(stream))
+        if (!run_one(stream, event, record))
             break;
     }
     return stream.device->sticky_error;

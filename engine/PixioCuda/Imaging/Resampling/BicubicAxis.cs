@@ -26,7 +26,7 @@ internal sealed class BicubicAxis
         double scale = (double)inputSize / outputSize;
         double stretch = Math.Max(scale, 1.0);
         double radius = KernelRadius * stretch;
-        Stride = checked((int)Math.Min((long)Math.Ceiling(radius) * 2 + 1, inputSize));
+        Stride = StrideOf(inputSize, outputSize);
         Weights = new int[checked(Stride * cropSize)];
         _first = new int[cropSize];
         _count = new int[cropSize];
@@ -74,6 +74,13 @@ internal sealed class BicubicAxis
 
     /// <summary>[Size]: how many weights each output position has.</summary>
     public ReadOnlySpan<int> Count => _count;
+
+    /// <summary>The <see cref="Stride"/> of a resize from <paramref name="inputSize"/> to <paramref name="outputSize"/>.</summary>
+    public static int StrideOf(int inputSize, int outputSize)
+    {
+        double radius = KernelRadius * Math.Max((double)inputSize / outputSize, 1.0);
+        return checked((int)Math.Min((long)Math.Ceiling(radius) * 2 + 1, inputSize));
+    }
 
     /// <summary>How many vectors of <paramref name="pixelCount"/> pixels an output position takes at most.</summary>
     public int GroupsPerPosition(int pixelCount) => (Stride + pixelCount - 1) / pixelCount;
