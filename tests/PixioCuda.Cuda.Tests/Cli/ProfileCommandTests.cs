@@ -71,8 +71,8 @@ public sealed class ProfileCommandTests
         PixioModel.Profile(new float[plan.InputLength], plan, 1, TestContext.Current.CancellationToken);
         Assert.True(Emulator.TakeTraffic().TensorFlops > 0, "What runs would have been noticed.");
 
-        // Embeddings, seven launches for each layer, the final norm.
-        Assert.Equal(2 + (7 * model.Config.HiddenLayers), launches.Count);
+        // Embeddings, five launches for each layer, the first layer's norm1 and the last one's norm2, the final norm.
+        Assert.Equal(4 + (5 * model.Config.HiddenLayers), launches.Count);
         Assert.Equal("patch_embed", launches[0].Entry);
         Assert.Equal("layernorm", launches[^1].Output);
         Assert.All(launches, launch => Assert.True(launch.Grid.Count > 0 && launch.Block.Count is > 0 and <= 1024, $"{launch}"));
