@@ -60,7 +60,8 @@ cp bench/peers/*.py "$root/bench/peers/"
 cp LICENSE docs/hardware/README.md "$root/"
 # The reference data without the pictures of the decoders' tests, which need no GPU.
 git ls-files tests/data | grep -vE '^tests/data/images/' | xargs cp --parents -t "$root"
-cp --parents -t "$root" tests/data/images/cat.png tests/data/images/README.md
+# cat.png for the commands, the others for the pipeline.
+cp --parents -t "$root" tests/data/images/{cat.png,rocket.jpg,astronaut-420.jpg,coffee-444.jpg,big-2048.jpg,README.md}
 cat >"$root/bin/pixio" <<'PIXIO'
 #!/bin/sh
 root=$(dirname "$(dirname "$(readlink -f "$0")")")
