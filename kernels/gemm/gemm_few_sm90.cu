@@ -50,7 +50,7 @@ static_assert(kFolding != Folding::kApplies || kEpilogue == Epilogue::kBias || k
 static_assert(kFolding != Folding::kPrepares || kEpilogue == Epilogue::kBiasResidual, "what is copied is the residual stream");
 static_assert(kRowBytes == 128, "the span of the swizzle");
 static_assert(kBlockN % 64 == 0 && kConsumers <= 3 && kBlockM % 8 == 0 && kBlockM <= (kConsumers == 3 ? 176 : 256), "sums of a lane");
-static_assert(kCluster <= 8);
+static_assert(kCluster <= 16);
 static_assert(kBlockM * kPitch * sizeof(float) <= kStages * kStageBytes, "the sums take the stages' place");
 
 struct GemmFewSm90Args {
