@@ -21,7 +21,7 @@ list_failures() {
         }
         /^      +Stack Trace:$/ { left = trace_lines + 1 }
         /^      +(Output|Warnings):$/ { left = 0 }
-        /^      / { if (inside && left-- > 0) put($0); next }
+        /^      / { if (inside && /[^ ]/ && left-- > 0) put($0); next }
         /[^ \t]/ { inside = 0 }
     ' "$1"
 }

@@ -30,7 +30,7 @@ public class EmbedAsyncTests
     [Fact]
     public async Task Pictures_that_come_together_run_together_in_powers_of_two()
     {
-        using PixioModel model = SmallModel.Load(new BatchingOptions { MaxBatch = 16, MaxDelay = TimeSpan.FromMilliseconds(300) });
+        using PixioModel model = SmallModel.Load(new BatchingOptions { MaxBatch = 16, MaxDelay = TimeSpan.FromSeconds(3) });
         ConcurrentQueue<int> sizes = [];
         using MeterListener listener = new();
         listener.InstrumentPublished = (instrument, self) =>
@@ -70,13 +70,13 @@ public class EmbedAsyncTests
     [Fact]
     public async Task A_waiting_caller_that_cancels_leaves_the_queue_at_once()
     {
-        using PixioModel model = SmallModel.Load(new BatchingOptions { MaxBatch = 4, MaxQueued = 2, MaxDelay = TimeSpan.FromSeconds(10) });
+        using PixioModel model = SmallModel.Load(new BatchingOptions { MaxBatch = 4, MaxQueued = 2, MaxDelay = TimeSpan.FromMinutes(10) });
         using CancellationTokenSource cancellation = new();
         Task<float[]> waits = model.EmbedAsync(Pixels("a"), 64, cancellationToken: cancellation.Token);
         Task<float[]> alsoWaits = model.EmbedAsync(Pixels("b"), 64);
         await Assert.ThrowsAsync<QueueFullException>(() => model.EmbedAsync(Pixels("c"), 64));
         await cancellation.CancelAsync();
-        OperationCanceledException exception = await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waits.WaitAsync(TimeSpan.FromSeconds(5)));
+        OperationCanceledException exception = await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waits.WaitAsync(Patience));
         Assert.Equal(cancellation.Token, exception.CancellationToken);
         Assert.Equal(1, model.QueueLength);
         // Three more make a full batch, which waits for nobody.
@@ -96,7 +96,7 @@ public class EmbedAsyncTests
         using CancellationTokenSource cancellation = new();
         Task<float[]> held = model.EmbedAsync(Nothing, "held", cancellationToken: cancellation.Token);
         await cancellation.CancelAsync();
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => held.WaitAsync(TimeSpan.FromSeconds(5)));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => held.WaitAsync(Patience));
         decoder.Release();
         // The place is free again as soon as the decoder has let go of it.
         for (int look = 0; look < 300 && model.QueueLength > 0; look++)
