@@ -70,13 +70,13 @@ public class EmbedAsyncTests
     [Fact]
     public async Task A_waiting_caller_that_cancels_leaves_the_queue_at_once()
     {
-        using PixioModel model = SmallModel.Load(new BatchingOptions { MaxBatch = 4, MaxQueued = 2, MaxDelay = TimeSpan.FromMinutes(10) });
+        using PixioModel model = SmallModel.Load(new BatchingOptions { MaxBatch = 4, MaxQueued = 2, MaxDelay = TimeSpan.FromSeconds(10) });
         using CancellationTokenSource cancellation = new();
         Task<float[]> waits = model.EmbedAsync(Pixels("a"), 64, cancellationToken: cancellation.Token);
         Task<float[]> alsoWaits = model.EmbedAsync(Pixels("b"), 64);
         await Assert.ThrowsAsync<QueueFullException>(() => model.EmbedAsync(Pixels("c"), 64));
         await cancellation.CancelAsync();
-        OperationCanceledException exception = await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waits.WaitAsync(Patience));
+        OperationCanceledException exception = await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waits.WaitAsync(TimeSpan.FromSeconds(5)));
         Assert.Equal(cancellation.Token, exception.CancellationToken);
         Assert.Equal(1, model.QueueLength);
         // Three more make a full batch, which waits for nobody.

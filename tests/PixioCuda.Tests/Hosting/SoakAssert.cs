@@ -33,7 +33,8 @@ internal static class SoakAssert
         (int threads, long managed, long resident) = await MeasureAsync(() => Equals(before, handles()) && LibraryThreads() <= threadsBefore);
         Assert.Equal(before, handles());
         await run(TimeSpan.FromTicks(duration.Ticks * 4 / 5));
-        (int threadsAfter, long managedAfter, long residentAfter) = await MeasureAsync(() => Equals(before, handles()) && LibraryThreads() <= threads);
+        (int threadsAfter, long managedAfter, long residentAfter) = await MeasureAsync(
+            () => Equals(before, handles()) && LibraryThreads() <= threads);
         Assert.Equal(before, handles());
         Assert.Equal(threads, threadsAfter);
         // A model of the soak is 1 MB of weights, and it loads several a second: what leaked from one in ten would show.
