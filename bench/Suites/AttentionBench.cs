@@ -35,8 +35,8 @@ public class AttentionBench : StepBench, ICountsWork
         _step = Target.VectorBits switch
         {
             512 => new AttentionStep<MicroKernel512, FloatVector512>(shape, qkv, output, null, [], scratch),
-            256 => new AttentionStep<MicroKernel256, FloatVector>(shape, qkv, output, null, [], scratch),
-            _ => new AttentionStep<MicroKernel128, FloatVector>(shape, qkv, output, null, [], scratch),
+            256 => new AttentionStep<MicroKernel256, FloatVector256>(shape, qkv, output, null, [], scratch),
+            _ => new AttentionStep<MicroKernel128, FloatVector128>(shape, qkv, output, null, [], scratch),
         };
         Run(_step);
         MatrixView input = qkv.In(Memory), context = output.In(Memory);

@@ -33,8 +33,10 @@ public class GeluBench : ICountsWork
     {
         if (CpuTarget.WidestVectorBits == 512)
             Gelu<FloatVector512>(_from, _to);
+        else if (CpuTarget.WidestVectorBits == 256)
+            Gelu<FloatVector256>(_from, _to);
         else
-            Gelu<FloatVector>(_from, _to);
+            Gelu<FloatVector128>(_from, _to);
     }
 
     private static unsafe void Gelu<TVector>(float[] values, float[] results)

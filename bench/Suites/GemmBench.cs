@@ -71,8 +71,8 @@ public class GemmBench : StepBench, ICountsWork
         _step = Target.VectorBits switch
         {
             512 => new LinearStep<MicroKernel512, FloatVector512>(Target, input, rows, _weight, _bias, gelu, null, output, scratch),
-            256 => new LinearStep<MicroKernel256, FloatVector>(Target, input, rows, _weight, _bias, gelu, null, output, scratch),
-            _ => new LinearStep<MicroKernel128, FloatVector>(Target, input, rows, _weight, _bias, gelu, null, output, scratch),
+            256 => new LinearStep<MicroKernel256, FloatVector256>(Target, input, rows, _weight, _bias, gelu, null, output, scratch),
+            _ => new LinearStep<MicroKernel128, FloatVector128>(Target, input, rows, _weight, _bias, gelu, null, output, scratch),
         };
         Run(_step);
         MatrixView a = input.In(Memory), c = output.In(Memory);

@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 
 namespace PixioCuda.Cpu;
@@ -282,23 +283,24 @@ internal sealed unsafe class AttentionStep<TKernel, TVector> : CpuStep
         private float Exponentiate(float* values, int count, float maximum)
         {
             // Rounding maximum * scale moves all exponents of the row alike, which the division by their sum undoes.
-            TVector offset = TVector.Create(-maximum * step._scale), scale = TVector.Create(step._scale), zero = TVector.Create(0), sum = zero;
+            TVector offset = TVector.Create(-maximum * step._scale), scale = TVector.Create(step._scale), zero = TVector.Create(0);
+            Vector256<float> sum = Vector256<float>.Zero;
             int index = 0;
             for (; index <= count - TVector.Count; index += TVector.Count)
             {
                 TVector exponential = VectorMath.ExpOfNegative(TVector.FusedMultiplyAdd(TVector.Load(values + index), scale, offset));
                 exponential.Store(values + index);
-                sum = TVector.Accumulate(sum, exponential);
+                sum = TVector.Accumulate(sum, exponential, index);
             }
 
             if (index < count)
             {
                 TVector exponential = VectorMath.ExpOfNegative(TVector.FusedMultiplyAdd(TVector.Load(values + index), scale, offset));
                 exponential.Store(values + index);
-                sum = TVector.Accumulate(sum, TVector.SelectFirst(count - index, exponential, zero));
+                sum = TVector.Accumulate(sum, TVector.SelectFirst(count - index, exponential, zero), index);
             }
 
-            return TVector.Total(sum);
+            return Vector256.Sum(sum);
         }
 
         private void StoreProbabilities(int picture, int index, int row, int rows, float* scores, float* sums)

@@ -8,8 +8,8 @@ internal static class CpuCompiler
     public static CpuStep[] Compile(EncoderGraph graph, MemoryPlan plan, CpuWeights weights, CpuTarget target, float[] byteValues) => target.VectorBits switch
     {
         512 => new Compiler<MicroKernel512, FloatVector512>(graph, plan, weights, target, byteValues).Compile(),
-        256 => new Compiler<MicroKernel256, FloatVector>(graph, plan, weights, target, byteValues).Compile(),
-        _ => new Compiler<MicroKernel128, FloatVector>(graph, plan, weights, target, byteValues).Compile(),
+        256 => new Compiler<MicroKernel256, FloatVector256>(graph, plan, weights, target, byteValues).Compile(),
+        _ => new Compiler<MicroKernel128, FloatVector128>(graph, plan, weights, target, byteValues).Compile(),
     };
 
     private sealed unsafe class Compiler<TKernel, TVector>(EncoderGraph graph, MemoryPlan plan, CpuWeights weights, CpuTarget target, float[] byteValues)

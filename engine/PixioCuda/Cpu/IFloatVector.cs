@@ -34,12 +34,12 @@ internal unsafe interface IFloatVector<TSelf>
     /// <summary>2^n from n + 1.5 * 2^23, for whole n from -126 to 127.</summary>
     static abstract TSelf PowerOfTwo(TSelf shifted);
 
-    /// <summary>Adds all lanes of a vector to a running sum that begins with zeros. It has at most eight lanes, so that its bits are the
-    /// same for vectors of 256 and 512 bits.</summary>
-    static abstract TSelf Accumulate(TSelf sum, TSelf value);
-
-    /// <summary>What a running sum has come to.</summary>
-    static abstract float Total(TSelf sum);
+    /// <summary>Adds all lanes of a vector to a running sum that begins with zeros. It has eight lanes whatever the vectors have, and value i
+    /// goes to lane i % 8 in the order of i, so that its bits are the same for vectors of every width.</summary>
+    /// <param name="sum">What there is so far.</param>
+    /// <param name="value">What comes to it.</param>
+    /// <param name="index">The place of the vector's first lane among all values: a multiple of <see cref="Count"/>.</param>
+    static abstract Vector256<float> Accumulate(Vector256<float> sum, TSelf value, int index);
 
     /// <summary>The largest lane; NaNs may be left out.</summary>
     static abstract float Maximum(TSelf value);
@@ -93,11 +93,8 @@ internal readonly unsafe struct FloatVector512(Vector512<float> lanes) : IFloatV
         new(((shifted._lanes.AsInt32() + Vector512.Create(127)) << 23).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static FloatVector512 Accumulate(FloatVector512 sum, FloatVector512 value) =>
-        new((sum._lanes.GetLower() + value._lanes.GetLower() + value._lanes.GetUpper()).ToVector512Unsafe());
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static float Total(FloatVector512 sum) => Vector256.Sum(sum._lanes.GetLower());
+    public static Vector256<float> Accumulate(Vector256<float> sum, FloatVector512 value, int index) =>
+        sum + value._lanes.GetLower() + value._lanes.GetUpper();
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static float Maximum(FloatVector512 value)
@@ -127,48 +124,45 @@ internal readonly unsafe struct FloatVector512(Vector512<float> lanes) : IFloatV
     public void Store(float* to) => _lanes.Store(to);
 }
 
-/// <summary>What <see cref="Vector{T}"/> has on this machine: 128 or 256 bits.</summary>
-internal readonly unsafe struct FloatVector(Vector<float> lanes) : IFloatVector<FloatVector>
+/// <summary>256 bits, as <see cref="Vector{T}"/> of the machines that have them (<see cref="CpuTarget.WidestVectorBits"/>).</summary>
+internal readonly unsafe struct FloatVector256(Vector<float> lanes) : IFloatVector<FloatVector256>
 {
     private readonly Vector<float> _lanes = lanes;
 
     public static int Count => Vector<float>.Count;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static FloatVector Create(float value) => new(new Vector<float>(value));
+    public static FloatVector256 Create(float value) => new(new Vector<float>(value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static FloatVector Load(float* from) => new(Vector.Load(from));
+    public static FloatVector256 Load(float* from) => new(Vector.Load(from));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static FloatVector FusedMultiplyAdd(FloatVector a, FloatVector b, FloatVector c) =>
+    public static FloatVector256 FusedMultiplyAdd(FloatVector256 a, FloatVector256 b, FloatVector256 c) =>
         new(Vector.FusedMultiplyAdd(a._lanes, b._lanes, c._lanes));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static FloatVector Abs(FloatVector value) => new(Vector.Abs(value._lanes));
+    public static FloatVector256 Abs(FloatVector256 value) => new(Vector.Abs(value._lanes));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static FloatVector MaxNative(FloatVector a, FloatVector b) => new(Vector.MaxNative(a._lanes, b._lanes));
+    public static FloatVector256 MaxNative(FloatVector256 a, FloatVector256 b) => new(Vector.MaxNative(a._lanes, b._lanes));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static FloatVector SelectLess(FloatVector a, FloatVector b, FloatVector then, FloatVector otherwise) =>
+    public static FloatVector256 SelectLess(FloatVector256 a, FloatVector256 b, FloatVector256 then, FloatVector256 otherwise) =>
         new(Vector.ConditionalSelect(Vector.LessThan(a._lanes, b._lanes), then._lanes, otherwise._lanes));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static FloatVector SelectFirst(int count, FloatVector first, FloatVector behind) => new(Vector.ConditionalSelect(
+    public static FloatVector256 SelectFirst(int count, FloatVector256 first, FloatVector256 behind) => new(Vector.ConditionalSelect(
         Vector.LessThan(Vector<int>.Indices, new Vector<int>(count)), first._lanes, behind._lanes));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static FloatVector PowerOfTwo(FloatVector shifted) =>
+    public static FloatVector256 PowerOfTwo(FloatVector256 shifted) =>
         new(Vector.AsVectorSingle((Vector.AsVectorInt32(shifted._lanes) + new Vector<int>(127)) << 23));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static FloatVector Accumulate(FloatVector sum, FloatVector value) => new(sum._lanes + value._lanes);
+    public static Vector256<float> Accumulate(Vector256<float> sum, FloatVector256 value, int index) => sum + value._lanes.AsVector256();
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static float Total(FloatVector sum) => Vector.Sum(sum._lanes);
-
-    public static float Maximum(FloatVector value)
+    public static float Maximum(FloatVector256 value)
     {
         float maximum = value._lanes[0];
         for (int lane = 1; lane < Count; lane++)
@@ -177,19 +171,85 @@ internal readonly unsafe struct FloatVector(Vector<float> lanes) : IFloatVector<
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static FloatVector operator +(FloatVector a, FloatVector b) => new(a._lanes + b._lanes);
+    public static FloatVector256 operator +(FloatVector256 a, FloatVector256 b) => new(a._lanes + b._lanes);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static FloatVector operator -(FloatVector a, FloatVector b) => new(a._lanes - b._lanes);
+    public static FloatVector256 operator -(FloatVector256 a, FloatVector256 b) => new(a._lanes - b._lanes);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static FloatVector operator -(FloatVector value) => new(-value._lanes);
+    public static FloatVector256 operator -(FloatVector256 value) => new(-value._lanes);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static FloatVector operator *(FloatVector a, FloatVector b) => new(a._lanes * b._lanes);
+    public static FloatVector256 operator *(FloatVector256 a, FloatVector256 b) => new(a._lanes * b._lanes);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static FloatVector operator /(FloatVector a, FloatVector b) => new(a._lanes / b._lanes);
+    public static FloatVector256 operator /(FloatVector256 a, FloatVector256 b) => new(a._lanes / b._lanes);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Store(float* to) => _lanes.Store(to);
+}
+
+/// <summary>128 bits.</summary>
+internal readonly unsafe struct FloatVector128(Vector128<float> lanes) : IFloatVector<FloatVector128>
+{
+    private readonly Vector128<float> _lanes = lanes;
+
+    public static int Count => Vector128<float>.Count;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static FloatVector128 Create(float value) => new(Vector128.Create(value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static FloatVector128 Load(float* from) => new(Vector128.Load(from));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static FloatVector128 FusedMultiplyAdd(FloatVector128 a, FloatVector128 b, FloatVector128 c) =>
+        new(Vector128.FusedMultiplyAdd(a._lanes, b._lanes, c._lanes));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static FloatVector128 Abs(FloatVector128 value) => new(Vector128.Abs(value._lanes));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static FloatVector128 MaxNative(FloatVector128 a, FloatVector128 b) => new(Vector128.MaxNative(a._lanes, b._lanes));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static FloatVector128 SelectLess(FloatVector128 a, FloatVector128 b, FloatVector128 then, FloatVector128 otherwise) =>
+        new(Vector128.ConditionalSelect(Vector128.LessThan(a._lanes, b._lanes), then._lanes, otherwise._lanes));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static FloatVector128 SelectFirst(int count, FloatVector128 first, FloatVector128 behind) => new(Vector128.ConditionalSelect(
+        Vector128.LessThan(Vector128<int>.Indices, Vector128.Create(count)).AsSingle(), first._lanes, behind._lanes));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static FloatVector128 PowerOfTwo(FloatVector128 shifted) =>
+        new(((shifted._lanes.AsInt32() + Vector128.Create(127)) << 23).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Accumulate(Vector256<float> sum, FloatVector128 value, int index) => (index & Vector128<float>.Count) == 0
+        ? Vector256.Create(sum.GetLower() + value._lanes, sum.GetUpper())
+        : Vector256.Create(sum.GetLower(), sum.GetUpper() + value._lanes);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Maximum(FloatVector128 value)
+    {
+        Vector128<float> half = Vector128.MaxNative(value._lanes, Vector128.Shuffle(value._lanes, Vector128.Create(2, 3, 0, 1)));
+        return Vector128.MaxNative(half, Vector128.Shuffle(half, Vector128.Create(1, 0, 3, 2))).ToScalar();
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static FloatVector128 operator +(FloatVector128 a, FloatVector128 b) => new(a._lanes + b._lanes);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static FloatVector128 operator -(FloatVector128 a, FloatVector128 b) => new(a._lanes - b._lanes);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static FloatVector128 operator -(FloatVector128 value) => new(-value._lanes);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static FloatVector128 operator *(FloatVector128 a, FloatVector128 b) => new(a._lanes * b._lanes);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static FloatVector128 operator /(FloatVector128 a, FloatVector128 b) => new(a._lanes / b._lanes);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Store(float* to) => _lanes.Store(to);

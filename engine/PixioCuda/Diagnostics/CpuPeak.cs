@@ -12,6 +12,10 @@ public static class CpuPeak
     private const int Chains = 12;
     private const int Rounds = 20_000;
 
+    // Tasks of a stretch for each thread. Long ones take some milliseconds, beside which waking the threads does not show; short ones a tenth of
+    // one, less than a system leaves a thread alone for even where other programs want the processor too.
+    private const int LongStretch = 128, ShortStretch = 4, ShortStretches = 32;
+
     /// <summary>The rate of fused multiply-adds on registers alone, with the vectors and the number of threads that a model would use.</summary>
     /// <param name="threads">As many as the model's.</param>
     /// <param name="duration">How long to measure; a tenth of a second is enough on a quiet machine.</param>
@@ -26,17 +30,25 @@ public static class CpuPeak
         long begin = Stopwatch.GetTimestamp();
         do
         {
-            // Enough tasks for the threads to share out evenly, whatever the system takes from one of them, and some milliseconds of them,
-            // beside which waking the threads does not show.
-            int tasks = 128 * threads;
-            long start = Stopwatch.GetTimestamp();
-            pool.Run(work, tasks);
-            best = Math.Max(best, tasks * flopsPerTask / Stopwatch.GetElapsedTime(start).TotalSeconds / 1e9);
+            // Enough tasks for the threads to share out evenly, whatever the system takes from one of them.
+            Measure(LongStretch);
+            // A run of a small model is shorter than what interrupts each of the long ones on a busy machine, and may not seem faster than the
+            // units: with the threads awake, stretches as short.
+            for (int stretch = 0; stretch < ShortStretches; stretch++)
+                Measure(ShortStretch);
             // Whoever sleeps is put on a free core when he wakes; threads that never do may share one for as long as other programs run.
             Thread.Sleep(1);
         }
         while (Stopwatch.GetElapsedTime(begin) < duration);
         return best;
+
+        void Measure(int tasksPerThread)
+        {
+            int tasks = tasksPerThread * threads;
+            long start = Stopwatch.GetTimestamp();
+            pool.Run(work, tasks);
+            best = Math.Max(best, tasks * flopsPerTask / Stopwatch.GetElapsedTime(start).TotalSeconds / 1e9);
+        }
     }
 
     private sealed class FmaWork : IParallelWork

@@ -1,4 +1,5 @@
 using PixioCuda.Interop;
+using PixioCuda.Tests;
 using Xunit;
 
 namespace PixioCuda.Cuda.Tests.Interop;
@@ -18,11 +19,7 @@ public sealed class SteadyStateTests
         LoadedKernel kernel = device.LoadKernel(TestKernels.Axpy);
         TestKernels.AxpyArgs args = new() { X = x.Pointer, Y = y.Pointer, Count = 64, Factor = 2 };
         LaunchConfig config = TestKernels.ConfigFor(64);
-        Run();
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        for (int time = 0; time < 100; time++)
-            Run();
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        SteadyState.AllocatesNothing(runs: 100, Run);
         Assert.Equal(3, pinned.Span[63]);
 
         void Run()

@@ -115,12 +115,10 @@ public sealed class DeviceTensorTests
         using DeviceTensor<float> pixels = model.CreateDeviceTensor<float>(2, 3, 64, 64);
         using DeviceOutputs outputs = model.CreateDeviceOutputs(Two, Taps);
         pixels.CopyFrom(Pixels);
-        model.Run(pixels, outputs);
+        SteadyState.AllocatesNothing(runs: 2, () => model.Run(pixels, outputs));
 
         Emulator.FailAt(0, CUresult.CUDA_SUCCESS);
-        long before = GC.GetAllocatedBytesForCurrentThread();
         model.Run(pixels, outputs);
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
         // The launch; a copy for the input and each output; two waits and a record for each side; cuCtxSetCurrent before each.
         Assert.InRange(Emulator.CallCount, 2u, 2u * (1 + 1 + 2 + 6));
     }

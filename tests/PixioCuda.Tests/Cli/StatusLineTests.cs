@@ -15,7 +15,7 @@ public class StatusLineTests
         using ManualResetEventSlim seen = new();
         int count = 0;
         using (new StatusLine(output, isTerminal: false, Text, Often))
-            Assert.True(seen.Wait(TimeSpan.FromSeconds(30)));
+            Assert.True(seen.Wait(TimeSpan.FromMinutes(2)));
         string[] lines = output.ToString().Split('\n', StringSplitOptions.RemoveEmptyEntries);
         Assert.True(lines.Length >= 2);
         Assert.Equal(Enumerable.Range(1, lines.Length).Select(number => $"{number} done"), lines);
@@ -35,7 +35,7 @@ public class StatusLineTests
         using ManualResetEventSlim drawn = new();
         using (StatusLine status = new(output, isTerminal: true, Text, Often))
         {
-            Assert.True(drawn.Wait(TimeSpan.FromSeconds(30)));
+            Assert.True(drawn.Wait(TimeSpan.FromMinutes(2)));
             status.Above(() => output.WriteLine("a line"));
         }
 

@@ -73,8 +73,8 @@ internal sealed unsafe class CpuFixture(int vectorBits, int threads) : IDisposab
         where TFactory : IStepFactory => Run(vectorBits switch
         {
             512 => factory.Create<MicroKernel512, FloatVector512>(Target),
-            256 => factory.Create<MicroKernel256, FloatVector>(Target),
-            _ => factory.Create<MicroKernel128, FloatVector>(Target),
+            256 => factory.Create<MicroKernel256, FloatVector256>(Target),
+            _ => factory.Create<MicroKernel128, FloatVector128>(Target),
         });
 
     public void Dispose()

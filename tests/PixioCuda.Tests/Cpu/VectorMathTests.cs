@@ -6,42 +6,45 @@ namespace PixioCuda.Tests.Cpu;
 public class VectorMathTests
 {
     [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public void Exp_is_within_two_units_in_the_last_place(bool has512Bits)
+    [InlineData(128)]
+    [InlineData(256)]
+    [InlineData(512)]
+    public void Exp_is_within_two_units_in_the_last_place(int bits)
     {
         for (float x = -87.3f; x <= 0; x += 0.000613f)
         {
             double expected = Math.Exp(x);
-            float actual = Exp(x, has512Bits);
+            float actual = Exp(x, bits);
             Assert.True(Math.Abs(actual - expected) <= 2 * Ulp(expected), $"e^{x:G9} is {actual:G9}, expected {expected:G17}");
         }
     }
 
     [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public void Exp_of_the_far_left_is_nearly_nothing_and_exp_of_zero_is_one(bool has512Bits)
+    [InlineData(128)]
+    [InlineData(256)]
+    [InlineData(512)]
+    public void Exp_of_the_far_left_is_nearly_nothing_and_exp_of_zero_is_one(int bits)
     {
-        Assert.Equal(1f, Exp(0, has512Bits));
+        Assert.Equal(1f, Exp(0, bits));
         foreach (float x in new[] { -87.4f, -1000f, float.MinValue, float.NegativeInfinity })
-            Assert.InRange(Exp(x, has512Bits), 0f, 1.2e-38f);
-        Assert.True(float.IsNaN(Exp(float.NaN, has512Bits)));
+            Assert.InRange(Exp(x, bits), 0f, 1.2e-38f);
+        Assert.True(float.IsNaN(Exp(float.NaN, bits)));
     }
 
     /// <summary>Within 8 units in the last place on both sides of zero, where 1 + erf would be useless: the polynomial is exact to a tenth of
     /// a unit, the exponential to two, and six roundings follow.</summary>
     [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public void Gelu_is_exact_on_both_sides_of_zero(bool has512Bits)
+    [InlineData(128)]
+    [InlineData(256)]
+    [InlineData(512)]
+    public void Gelu_is_exact_on_both_sides_of_zero(int bits)
     {
         double worst = 0;
         float worstAt = 0;
         for (float x = -12.5f; x <= 12.5f; x += 0.000217f)
         {
             double expected = DoubleMath.Gelu(x);
-            double ulps = Math.Abs(Gelu(x, has512Bits) - expected) / Ulp(expected);
+            double ulps = Math.Abs(Gelu(x, bits) - expected) / Ulp(expected);
             if (ulps > worst)
                 (worst, worstAt) = (ulps, x);
         }
@@ -50,27 +53,34 @@ public class VectorMathTests
     }
 
     [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public void Gelu_of_extreme_values_is_defined(bool has512Bits)
+    [InlineData(128)]
+    [InlineData(256)]
+    [InlineData(512)]
+    public void Gelu_of_extreme_values_is_defined(int bits)
     {
-        Assert.Equal(0f, Gelu(0f, has512Bits));
-        Assert.Equal(20f, Gelu(20f, has512Bits));
-        Assert.Equal(float.MaxValue, Gelu(float.MaxValue, has512Bits));
-        Assert.Equal(float.PositiveInfinity, Gelu(float.PositiveInfinity, has512Bits));
-        Assert.Equal(0f, Gelu(-20f, has512Bits));
-        Assert.Equal(0f, Gelu(float.NegativeInfinity, has512Bits));
-        Assert.True(float.IsNaN(Gelu(float.NaN, has512Bits)));
-        Assert.Equal(1e-30f * 0.5f, Gelu(1e-30f, has512Bits), 1e-36f);
+        Assert.Equal(0f, Gelu(0f, bits));
+        Assert.Equal(20f, Gelu(20f, bits));
+        Assert.Equal(float.MaxValue, Gelu(float.MaxValue, bits));
+        Assert.Equal(float.PositiveInfinity, Gelu(float.PositiveInfinity, bits));
+        Assert.Equal(0f, Gelu(-20f, bits));
+        Assert.Equal(0f, Gelu(float.NegativeInfinity, bits));
+        Assert.True(float.IsNaN(Gelu(float.NaN, bits)));
+        Assert.Equal(1e-30f * 0.5f, Gelu(1e-30f, bits), 1e-36f);
     }
 
-    private static float Exp(float x, bool has512Bits) => has512Bits
-        ? First(VectorMath.ExpOfNegative(FloatVector512.Create(x)))
-        : First(VectorMath.ExpOfNegative(FloatVector.Create(x)));
+    private static float Exp(float x, int bits) => bits switch
+    {
+        512 => First(VectorMath.ExpOfNegative(FloatVector512.Create(x))),
+        256 => First(VectorMath.ExpOfNegative(FloatVector256.Create(x))),
+        _ => First(VectorMath.ExpOfNegative(FloatVector128.Create(x))),
+    };
 
-    private static float Gelu(float x, bool has512Bits) => has512Bits
-        ? First(VectorMath.Gelu(FloatVector512.Create(x)))
-        : First(VectorMath.Gelu(FloatVector.Create(x)));
+    private static float Gelu(float x, int bits) => bits switch
+    {
+        512 => First(VectorMath.Gelu(FloatVector512.Create(x))),
+        256 => First(VectorMath.Gelu(FloatVector256.Create(x))),
+        _ => First(VectorMath.Gelu(FloatVector128.Create(x))),
+    };
 
     /// <summary>The first lane, after a look whether all are alike.</summary>
     private static unsafe float First<TVector>(TVector vector)

@@ -59,11 +59,7 @@ public class WorkerPoolTests
     {
         using WorkerPool pool = new(2);
         CountingWork work = new(2);
-        pool.Run(work, 2);
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        for (int stretch = 0; stretch < 100; stretch++)
-            pool.Run(work, 10);
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        SteadyState.AllocatesNothing(runs: 100, () => pool.Run(work, 10));
     }
 
     [Fact]

@@ -36,7 +36,7 @@ public class BatchIsolationTests
         using CallerMemory held = new(Pixels("held"), () =>
         {
             isTaken.Set();
-            isReleased.Wait(Patience);
+            isReleased.Wait(4 * Patience);
         });
         using CancellationTokenSource cancellation = new();
         Task<float[]> left = model.EmbedAsync(held.Memory, 64, cancellationToken: cancellation.Token);
@@ -44,7 +44,7 @@ public class BatchIsolationTests
         Assert.Equal(0, model.QueueLength);
         await cancellation.CancelAsync();
         // At once, while its run is still under way.
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => left.WaitAsync(TimeSpan.FromSeconds(5)));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => left.WaitAsync(Patience));
         Task<float[]> next = model.EmbedAsync(Pixels("next"), 64);
         isReleased.Set();
         EncoderOutputs outputs = model.CreateOutputs(new InputShape(1, 64), EncoderTaps.For(EmbeddingKind.Pooler));
@@ -60,7 +60,7 @@ public class BatchIsolationTests
         using CallerMemory held = new(Pixels("held"), () =>
         {
             isTaken.Set();
-            isReleased.Wait(Patience);
+            isReleased.Wait(4 * Patience);
         });
         Task<float[]> running = model.EmbedAsync(held.Memory, 64);
         Assert.True(isTaken.Wait(Patience));

@@ -30,7 +30,7 @@ public class EmbedAsyncTests
     [Fact]
     public async Task Pictures_that_come_together_run_together_in_powers_of_two()
     {
-        using PixioModel model = SmallModel.Load(new BatchingOptions { MaxBatch = 16, MaxDelay = TimeSpan.FromMilliseconds(300) });
+        using PixioModel model = SmallModel.Load(new BatchingOptions { MaxBatch = 16, MaxDelay = TimeSpan.FromSeconds(3) });
         ConcurrentQueue<int> sizes = [];
         using MeterListener listener = new();
         listener.InstrumentPublished = (instrument, self) =>
@@ -96,7 +96,7 @@ public class EmbedAsyncTests
         using CancellationTokenSource cancellation = new();
         Task<float[]> held = model.EmbedAsync(Nothing, "held", cancellationToken: cancellation.Token);
         await cancellation.CancelAsync();
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => held.WaitAsync(TimeSpan.FromSeconds(5)));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => held.WaitAsync(Patience));
         decoder.Release();
         // The place is free again as soon as the decoder has let go of it.
         for (int look = 0; look < 300 && model.QueueLength > 0; look++)

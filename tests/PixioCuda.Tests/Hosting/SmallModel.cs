@@ -34,7 +34,7 @@ internal sealed class HeldDecoder : IImageDecoder, IDisposable
     public RgbImage Decode(ReadOnlySpan<byte> encoded, string name, ImageDecodeOptions? options = null)
     {
         Interlocked.Increment(ref _entered);
-        _isReleased.Wait(TimeSpan.FromSeconds(30));
+        _isReleased.Wait(TimeSpan.FromMinutes(2));
         return SmallModel.Picture(name);
     }
 

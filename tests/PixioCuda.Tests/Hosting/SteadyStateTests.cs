@@ -16,12 +16,7 @@ public class SteadyStateTests
         float[] pixels = Noise.Normal("steady", (int)plan.InputLength), output = new float[plan.OutputLength];
         PixioSession session = model.CreateSession(plan.Shape, plan.Taps);
         RgbImage image = SmallModel.Picture("steady");
-        Steady();
-        Steady();
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        for (int run = 0; run < 20; run++)
-            Steady();
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        SteadyState.AllocatesNothing(runs: 20, Steady);
 
         void Steady()
         {

@@ -136,18 +136,18 @@ public class HubTroubleTests
     {
         using FakeHub hub = new();
         using TemporaryFolder cache = new();
-        // Ten pieces with 100 ms between them take longer than the 500 ms in which something must come.
+        // Twenty pieces with 0.2 s between them take longer than the 3 s in which something must come.
         hub.InterceptCdn = asked => hub.Content(asked) with
         {
-            PieceBytes = 1 + (hub[WeightsFile].Length / 10),
-            Pause = TimeSpan.FromMilliseconds(100),
+            PieceBytes = 1 + (hub[WeightsFile].Length / 20),
+            Pause = TimeSpan.FromMilliseconds(200),
         };
         ProgressLog progress = new();
         HubOptions options = hub.Options(cache.Root);
         await PixioHub.DownloadAsync(FakeHub.Repository, options with
         {
             Progress = progress,
-            Timings = options.Timings with { StallTimeout = TimeSpan.FromMilliseconds(500) },
+            Timings = options.Timings with { StallTimeout = TimeSpan.FromSeconds(3) },
         });
         Assert.Single(hub.Cdn.Requests);
     }
@@ -160,7 +160,7 @@ public class HubTroubleTests
         hub.InterceptCdn = asked => hub.Content(asked) with { StallAfter = asked.FirstByte == 0 ? 400_000 : null };
         HubOptions options = hub.Options(cache.Root);
         string folder = await PixioHub.DownloadAsync(
-            FakeHub.Repository, options with { Timings = options.Timings with { StallTimeout = TimeSpan.FromMilliseconds(300) } });
+            FakeHub.Repository, options with { Timings = options.Timings with { StallTimeout = TimeSpan.FromSeconds(3) } });
         Assert.Equal([0, 400_000], hub.Cdn.Requests.Select(asked => asked.FirstByte));
         Assert.Equal(hub[WeightsFile], File.ReadAllBytes(Path.Combine(folder, WeightsFile)));
     }

@@ -97,6 +97,10 @@ public sealed class PackageFeed : IDisposable
         start.Environment["DOTNET_CLI_USE_MSBUILD_SERVER"] = "0";
         start.Environment["UseSharedCompilation"] = "false";
         start.Environment["DOTNET_NOLOGO"] = "1";
+        // A source of packages that fails now and then is no fault of what is tested.
+        start.Environment["NUGET_ENABLE_ENHANCED_HTTP_RETRY"] = "true";
+        start.Environment["NUGET_ENHANCED_MAX_NETWORK_TRY_COUNT"] = "10";
+        start.Environment["NUGET_ENHANCED_NETWORK_RETRY_DELAY_MILLISECONDS"] = "1000";
         using Process process = Process.Start(start)!;
         Task<string> error = process.StandardError.ReadToEndAsync();
         string output = process.StandardOutput.ReadToEnd();
