@@ -56,7 +56,8 @@ internal sealed class BlockCase
     public Dictionary<string, float[]> Run(GpuDevice device, ElementType element, bool folds, ulong seed)
     {
         Emulator.SetSeed(seed);
-        using GpuStream queue = device.CreateStream();
+        // As when a model is loaded, weights are folded on a stream of their own, and there before anything begins that may begin early.
+        using GpuStream queue = device.CreateStream(), loading = device.CreateStream();
         using DeviceBlock on = new(device);
         List<Action> launches = [];
         DevicePointer<byte> stream = on.Upload(_stream, ElementType.F32), before = on.Upload(_before, element);
@@ -73,8 +74,7 @@ internal sealed class BlockCase
         Add(_proj, context, x, y);
         Multiply(_fc1, _norm2, y, hidden, GemmEpilogue.BiasGelu);
         Add(_fc2, hidden, y, last);
-        // Folded weights are there before anything begins that may begin early.
-        queue.Synchronize();
+        loading.Synchronize();
         launches.ForEach(launch => launch());
         queue.Synchronize();
         return new()
@@ -120,7 +120,7 @@ internal sealed class BlockCase
             FoldNormShape fold = new(linear.Rows, linear.Columns, ElementType.F32, element);
             DevicePointer<byte> w = on.New(linear.Weight.Length, element), stored = on.Upload(linear.Weight, ElementType.F32);
             DevicePointer<float> sums = on.NewBytes(linear.Rows * sizeof(float)).As<float>();
-            new FoldNormKernel(device, FoldNormKernel.SelectConfig(fold)).Launch(queue, fold, stored, normWeight, normBias, w, sums, bias);
+            new FoldNormKernel(device, FoldNormKernel.SelectConfig(fold)).Launch(loading, fold, stored, normWeight, normBias, w, sums, bias);
             launches.Add(() => kernel.Launch(queue, rows, w, bias, default, c, new(moments, sums, Eps: Eps)));
         }
 
