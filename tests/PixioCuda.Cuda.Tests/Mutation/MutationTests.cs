@@ -108,8 +108,9 @@ public sealed class MutationTests(ITestOutputHelper output)
         (Mutant, MutantFate)[] fates = new (Mutant, MutantFate)[mutants.Length];
         Parallel.For(0, mutants.Length, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount }, i =>
         {
-            fates[i] = (mutants[i], MutantRun.Run(mutants[i]));
-            output.WriteLine($"{fates[i].Item2,-8} {mutants[i].Id}");
+            (MutantFate fate, string reason) = MutantRun.Run(mutants[i]);
+            fates[i] = (mutants[i], fate);
+            output.WriteLine($"{fate,-8} {mutants[i].Id}: {reason}");
         });
         return fates;
     }
