@@ -83,17 +83,12 @@ internal sealed record FewRowsGemmConfig(
     /// copy and moments of C go out once.</summary>
     public override KernelWork Work(GemmShape shape)
     {
-        long rows = CeilDiv(shape.M, ClusterM * BlockM), columns = CeilDiv(shape.N, ClusterN * BlockN), size = shape.Element.ByteCount();
-        long a = (long)shape.M * shape.K * size, w = (long)shape.N * shape.K * size, elements = (long)shape.M * shape.N;
-        long bias = shape.HasBias ? (long)shape.N * sizeof(float) : 0;
-        long residual = shape.HasResidual ? elements * shape.Residual.ByteCount() : 0, c = elements * shape.Output.ByteCount();
-        bool applies = shape.Folding == GemmFolding.Applies, prepares = shape.Folding == GemmFolding.Prepares;
-        bias *= applies ? 2 : 1;
-        long read = applies ? GemmFoldingOperands.MomentBytes(shape.M, shape.K) : 0;
-        long left = prepares ? (elements * size) + GemmFoldingOperands.MomentBytes(shape.M, shape.N) : 0;
+        GemmBytes bytes = new(shape);
+        long rows = CeilDiv(shape.M, ClusterM * BlockM), columns = CeilDiv(shape.N, ClusterN * BlockN);
         (long tileRows, long tileColumns) = Tiles(shape);
-        long asked = (a * columns) + (w * rows) + (bias * tileRows * Splits * WarpsM) + residual + (2 * read * tileColumns);
-        return new KernelWork(asked, c + left, shape.Flops, a + w + bias + residual + read + c + left);
+        long asked = (bytes.A * columns) + (bytes.W * rows) + (bytes.Bias * tileRows * Splits * WarpsM) + bytes.Residual
+            + (2 * bytes.Moments * tileColumns);
+        return bytes.Work(asked, bytes.Results);
     }
 
     private static (int Rows, int Last) Parts(int tileRows, int blocks)

@@ -40,14 +40,12 @@ internal abstract record GemmConfig(
     /// <summary>What a launch moves: A once for each column of tiles, W once for each row of tiles, the residual and C once.</summary>
     public virtual KernelWork Work(GemmShape shape)
     {
+        GemmBytes bytes = new(shape);
         (long rows, long columns) = Tiles(shape);
-        long size = shape.Element.ByteCount(), output = shape.Output.ByteCount();
-        long a = AskedRows(shape.M, BlockM) * shape.K * size * columns, w = AskedRows(shape.N, BlockN) * shape.K * size * rows;
-        long bias = shape.HasBias ? (long)shape.N * sizeof(float) : 0, c = (long)shape.M * shape.N * output;
-        long residual = shape.HasResidual ? (long)shape.M * shape.N * shape.Residual.ByteCount() : 0;
-        long dram = ((((long)shape.M + shape.N) * shape.K) * size) + bias + residual + c;
-        return new KernelWork(
-            a + w + (bias * rows * WarpsM * BiasPasses) + (residual * RowPasses), c * RowPasses, shape.Flops, dram);
+        long row = (long)shape.K * shape.Element.ByteCount();
+        long asked = (AskedRows(shape.M, BlockM) * row * columns) + (AskedRows(shape.N, BlockN) * row * rows)
+            + (bytes.Bias * rows * WarpsM * BiasPasses) + (bytes.Residual * RowPasses);
+        return bytes.Work(asked, bytes.Results * RowPasses);
     }
 
     /// <summary>Rows of tiles that go together, so that the blocks which run at a time ask for as few rows of A and W as possible: those of

@@ -85,18 +85,11 @@ internal sealed record WarpgroupGemmConfig(
     /// it prepares, the copy and moments of C go out once.</summary>
     public override KernelWork Work(GemmShape shape)
     {
+        GemmBytes bytes = new(shape);
         (long rows, long columns) = ClusterTiles(shape);
-        long size = shape.Element.ByteCount();
-        long a = (long)shape.M * shape.K * size, w = (long)shape.N * shape.K * size, elements = (long)shape.M * shape.N;
-        long bias = shape.HasBias ? (long)shape.N * sizeof(float) : 0;
-        long residual = shape.HasResidual ? elements * shape.Residual.ByteCount() : 0, c = elements * shape.Output.ByteCount();
-        bool applies = shape.Folding == GemmFolding.Applies, prepares = shape.Folding == GemmFolding.Prepares;
-        bias *= applies ? 2 : 1;
-        long read = applies ? GemmFoldingOperands.MomentBytes(shape.M, shape.K) : 0;
-        long left = prepares ? (elements * size) + GemmFoldingOperands.MomentBytes(shape.M, shape.N) : 0;
-        return new KernelWork(
-            (a * columns) + (w * rows) + (bias * rows * ClusterM * WarpsM) + residual + (2 * read * columns * ClusterN), c + left,
-            shape.Flops, a + w + bias + residual + read + c + left);
+        long asked = (bytes.A * columns) + (bytes.W * rows) + (bytes.Bias * rows * ClusterM * WarpsM) + bytes.Residual
+            + (2 * bytes.Moments * columns * ClusterN);
+        return bytes.Work(asked, bytes.Results);
     }
 
     public override int Band(GemmShape shape, int smCount)

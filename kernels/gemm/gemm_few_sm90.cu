@@ -18,6 +18,7 @@
 #include "cluster.cuh"
 #include "epilogue.cuh"
 #include "folding.cuh"
+#include "mbarrier.cuh"
 #include "memory.cuh"
 #include "sync.cuh"
 #include "tensor_copy.cuh"
@@ -80,13 +81,12 @@ using PartsM = Parts<kBlockM, kClusterN>;
 using PartsN = Parts<kBlockN, kClusterM>;
 
 /// The stages and their mbarriers.
-struct Ring {
+struct Ring : RingBarriers<kStages> {
     SharedAddress stages;
 
+    DEVICE_MEMBER explicit Ring(SharedAddress place) : RingBarriers<kStages>{place + kStages * kStageBytes}, stages(place) {}
     DEVICE_MEMBER SharedAddress a(u32 stage) const { return stages + stage * kStageBytes; }
     DEVICE_MEMBER SharedAddress w(u32 stage) const { return a(stage) + kBlockM * kRowBytes; }
-    DEVICE_MEMBER SharedAddress full(u32 stage) const { return stages + kStages * kStageBytes + 8 * stage; }
-    DEVICE_MEMBER SharedAddress empty(u32 stage) const { return full(kStages + stage); }
     DEVICE_MEMBER SharedAddress scale(u32 token) const { return full(2 * kStages + token); }
 };
 
@@ -290,28 +290,13 @@ DEVICE void finish_tile(const GemmFewSm90Args& args, const Ring& ring, const Wor
     }
 }
 
-/// All threads of the cluster have come.
-DEVICE void meet() {
-    if constexpr (kCluster == 1) {
-        block_sync();
-    } else {
-        cluster_arrive();
-        cluster_wait();
-    }
-}
-
 KERNEL(gemm_few_sm90, GemmFewSm90Args) {
     SHARED_MEMORY(smem);
-    const Ring ring{shared_address(smem)};
+    const Ring ring(shared_address(smem));
     const Work work(args);
-    if (threadIdx.x == 0) {
-        for (u32 stage = 0; stage < kStages; stage++) {
-            mbarrier_init(ring.full(stage), 1);
-            mbarrier_init(ring.empty(stage), kReleases);
-        }
-        fence_mbarrier_init();
-    }
-    meet();    // the mbarriers are there
+    if (threadIdx.x == 0)
+        ring.init(kReleases);
+    meet<kCluster>();    // the mbarriers are there
     launch_dependents();
     if (threadIdx.x >= kConsumerThreads) {
         if (warp_index() == kConsumerThreads / kWarpSize) {
@@ -335,12 +320,12 @@ KERNEL(gemm_few_sm90, GemmFewSm90Args) {
     if constexpr (kSplits == 1)
         block_sync();
     else
-        meet();
+        meet<kCluster>();
     if (threadIdx.x < kConsumerThreads)
         finish_tile(args, ring, work);
     // Until then other blocks read this one's sums, and arrive at its mbarriers.
     if constexpr (kCluster > 1) {
         warp_sync();
-        meet();
+        meet<kCluster>();
     }
 }

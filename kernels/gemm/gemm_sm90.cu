@@ -21,6 +21,7 @@
 #include "cluster.cuh"
 #include "epilogue.cuh"
 #include "folding.cuh"
+#include "mbarrier.cuh"
 #include "memory.cuh"
 #include "quad_exchange.cuh"
 #include "sync.cuh"
@@ -88,13 +89,12 @@ using RowScales = RowScale[kRowsOfLane];
 using Place = RingPlace<kStages>;
 
 /// The stages and their mbarriers.
-struct Ring {
+struct Ring : RingBarriers<kStages> {
     SharedAddress stages;
 
+    DEVICE_MEMBER explicit Ring(SharedAddress place) : RingBarriers<kStages>{place + kStages * kStageBytes}, stages(place) {}
     DEVICE_MEMBER SharedAddress a(u32 stage) const { return stages + stage * kStageBytes; }
     DEVICE_MEMBER SharedAddress w(u32 stage) const { return a(stage) + kBlockM * kRowBytes; }
-    DEVICE_MEMBER SharedAddress full(u32 stage) const { return stages + kStages * kStageBytes + 8 * stage; }
-    DEVICE_MEMBER SharedAddress empty(u32 stage) const { return full(kStages + stage); }
 };
 
 /// The tiles of this block: those of its cluster, of which it has one row and column.
@@ -350,28 +350,13 @@ DEVICE void consume(const GemmSm90Args& args, const Ring& ring, const Schedule& 
     }
 }
 
-/// All threads of the cluster have come.
-DEVICE void meet() {
-    if constexpr (kCluster == 1) {
-        block_sync();
-    } else {
-        cluster_arrive();
-        cluster_wait();
-    }
-}
-
 KERNEL(gemm_sm90, GemmSm90Args) {
     SHARED_MEMORY(smem);
-    const Ring ring{shared_address(smem)};
+    const Ring ring(shared_address(smem));
     const Schedule schedule(args);
-    if (threadIdx.x == 0) {
-        for (u32 stage = 0; stage < kStages; stage++) {
-            mbarrier_init(ring.full(stage), 1);
-            mbarrier_init(ring.empty(stage), kReleases);
-        }
-        fence_mbarrier_init();
-    }
-    meet();    // the mbarriers are there
+    if (threadIdx.x == 0)
+        ring.init(kReleases);
+    meet<kCluster>();    // the mbarriers are there
     launch_dependents();
     u32 warpgroup = threadIdx.x / kWarpgroupSize;
     if (warpgroup == kConsumers) {
@@ -385,5 +370,5 @@ KERNEL(gemm_sm90, GemmSm90Args) {
     }
     // Other blocks arrive at this one's mbarriers until their last tile.
     if constexpr (kCluster > 1)
-        meet();
+        meet<kCluster>();
 }

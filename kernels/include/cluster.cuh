@@ -4,6 +4,7 @@
 #include "dependencies.cuh"
 #include "device.cuh"
 #include "memory.cuh"
+#include "sync.cuh"
 
 constexpr u32 kWarpgroupSize = 128;
 
@@ -17,6 +18,17 @@ DEVICE u32 cluster_rank() {
 /// All threads of the cluster have come, and see what the others wrote before; not what asynchronous copies did.
 DEVICE void cluster_arrive() { PTX(asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory"), emulator_cluster_arrive()); }
 DEVICE void cluster_wait() { PTX(asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory"), emulator_cluster_wait()); }
+
+/// Both for a cluster of kBlocks. One block alone is its own cluster.
+template <u32 kBlocks>
+DEVICE void meet() {
+    if constexpr (kBlocks == 1) {
+        block_sync();
+    } else {
+        cluster_arrive();
+        cluster_wait();
+    }
+}
 
 /// 16 bytes from the same place of another block of the cluster, or of one's own; that block has not ended.
 DEVICE Words4 load_shared16_at(SharedAddress address, u32 rank) {

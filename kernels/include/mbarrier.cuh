@@ -78,3 +78,22 @@ struct RingPlace {
         stage = (stage + count) % kStages;
     }
 };
+
+/// Two mbarriers for each stage of a ring: one says that it is full, one that it is empty again.
+template <u32 kStages>
+struct RingBarriers {
+    SharedAddress first;
+
+    DEVICE_MEMBER SharedAddress full(u32 stage) const { return first + 8 * stage; }
+    DEVICE_MEMBER SharedAddress empty(u32 stage) const { return full(kStages + stage); }
+
+    /// One thread makes them, and a barrier follows. A stage is full when one thread has arrived and the bytes that it announced have come,
+    /// and empty after `releases`.
+    DEVICE_MEMBER void init(u32 releases) const {
+        for (u32 stage = 0; stage < kStages; stage++) {
+            mbarrier_init(full(stage), 1);
+            mbarrier_init(empty(stage), releases);
+        }
+        fence_mbarrier_init();
+    }
+};

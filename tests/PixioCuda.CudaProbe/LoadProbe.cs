@@ -17,9 +17,12 @@ internal static unsafe class LoadProbe
     // Weights are one allocation, beside which nothing is as large.
     private const ulong DigestThreshold = 1 << 28;
 
-    /// <summary>Streams a checkpoint's tensors as they are stored, which is float32, and writes where each of them lies on the device, what
+    /// <summary>Streams a checkpoint's tensors, and writes where those that go as they are stored, which is float32, lie on the device, what
     /// the device was given, and what this process took.</summary>
-    public static void Run(string folder)
+    /// <param name="folder">Where the checkpoint is.</param>
+    /// <param name="folds">Load it in bf16, with LayerNorms folded into weights, rather than in float32. Kernels cannot write into memory that
+    /// keeps a digest alone: then they have to do nothing (PIXIO_EMULATOR_IDLE).</param>
+    public static void Run(string folder, bool folds)
     {
         nint driver = NativeLibrary.Load(Path.Combine(Environment.GetEnvironmentVariable("PIXIO_CUDA_LIBRARIES")!, "libcuda.so.1"));
         var setMemoryLimit = (delegate* unmanaged<int, ulong, ulong>)NativeLibrary.GetExport(driver, "emulatorSetMemoryLimit");
@@ -32,16 +35,20 @@ internal static unsafe class LoadProbe
         PixioConfig config = PixioConfigJson.Load(Path.Combine(folder, "config.json"));
         using ITensorSource source = Checkpoint.Open(folder);
         EncoderWeights weights = EncoderWeights.Bind(source, config);
+        Precision precision = folds ? Precision.BF16 : Precision.F32;
+        LayerNormFolding? folding = LayerNormFolding.Of(config, precision, GemmProvider.Native, DeviceLimits.Of(device.Info));
+        if (folding is not null != folds)
+            throw new InvalidOperationException($"{device.Info.Title} does not fold as it should.");
         long start = Stopwatch.GetTimestamp();
         using CudaWeights loaded = CudaWeights.Load(
-            weights, config, PixelScale.Published, device, Precision.F32, folding: null, RingByteCount, progress: null,
+            weights, config, PixelScale.Published, device, precision, folding, RingByteCount, progress: null,
             CancellationToken.None);
         double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
 
         ulong memory = loaded.Matrix(new(WeightRole.PatchWeight)).Address, digest, digested;
         if (digestOf(memory, &digest, &digested) == 0)
             throw new InvalidOperationException("The device has kept more than a digest of the weights.");
-        foreach ((WeightKey key, _) in CudaWeights.Keys(config))
+        foreach ((WeightKey key, _) in CudaWeights.Keys(config).Where(weight => !folds || !weight.IsMatrix))
         {
             ulong place = loaded.Vector(key).Address - memory;
             foreach (TensorInfo part in weights.Parts(key))
@@ -51,6 +58,7 @@ internal static unsafe class LoadProbe
             }
         }
 
+        Write($"folded {folding?.Matrices().Count() ?? 0}");
         Write($"digest {digest} {digested}");
         Write($"seconds {seconds}");
         string status = File.ReadLines("/proc/self/status").First(line => line.StartsWith("VmHWM:", StringComparison.Ordinal));

@@ -1,6 +1,7 @@
 // A process for tests, because libraries and the environment's cache are looked for once in each process.
 //   driver   what the look at the driver finds, and what opening a device says
 //   load     streams the checkpoint of a folder to the emulated device, which keeps a digest alone; where each tensor went, and the peak
+//   fold     the same in bf16 with LayerNorms folded into weights, where launches do nothing
 //   compile  waits for a line on standard input, then fetches or compiles some kernels; one line for each, then the cache's warnings
 using System.Security.Cryptography;
 using PixioCuda.Interop;
@@ -23,7 +24,11 @@ switch (args)
         return 0;
 
     case ["load", string folder]:
-        LoadProbe.Run(folder);
+        LoadProbe.Run(folder, folds: false);
+        return 0;
+
+    case ["fold", string folder]:
+        LoadProbe.Run(folder, folds: true);
         return 0;
 
     case ["compile", string countText]:
@@ -47,6 +52,6 @@ switch (args)
         return 0;
 
     default:
-        Console.Error.WriteLine("PixioCuda.CudaProbe: there are the commands 'driver', 'load FOLDER' and 'compile COUNT'.");
+        Console.Error.WriteLine("PixioCuda.CudaProbe: there are the commands 'driver', 'load FOLDER', 'fold FOLDER' and 'compile COUNT'.");
         return 2;
 }

@@ -4,6 +4,7 @@ using Xunit;
 
 namespace PixioCuda.Cuda.Tests;
 
+[RunsSources("attention.cu", "attention_f32.cu", "attention_resident.cu", "attention_streamed.cu")]
 public sealed class AttentionKernelTests
 {
     private const ElementType F32 = ElementType.F32, F16 = ElementType.F16, BF16 = ElementType.BF16;

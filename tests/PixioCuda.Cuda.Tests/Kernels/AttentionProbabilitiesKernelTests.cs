@@ -4,6 +4,7 @@ using Xunit;
 
 namespace PixioCuda.Cuda.Tests;
 
+[RunsSources("attention_probabilities.cu", "attention_probabilities_f32.cu")]
 public sealed class AttentionProbabilitiesKernelTests
 {
     private const ElementType F32 = ElementType.F32, F16 = ElementType.F16, BF16 = ElementType.BF16;

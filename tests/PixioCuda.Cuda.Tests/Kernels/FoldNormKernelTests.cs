@@ -34,27 +34,9 @@ public sealed class FoldNormKernelTests
             kernel.Launch(stream, shape, stored.Pointer, normWeight.Pointer, added.Pointer, memory, sums, biases);
         });
 
-        double unit = Numbers.Epsilon(ElementType.F32) / 2;
         float[] folded = Numbers.FromBytes(result[..matrixBytes], shape.Output);
         float[] vectors = Numbers.FromBytes(result[matrixBytes..], ElementType.F32);
-        for (int row = 0; row < rows; row++)
-        {
-            double sum = 0, sumMagnitude = 0, expectedBias = bias[row], magnitude = Math.Abs(expectedBias);
-            for (int column = 0; column < columns; column++)
-            {
-                int index = (row * columns) + column;
-                // One rounding of the float32 product.
-                Assert.Equal((float)Numbers.Round(x[index] * weight[column], shape.Output), folded[index]);
-                sum += folded[index];
-                sumMagnitude += Math.Abs(folded[index]);
-                expectedBias += (double)x[index] * normBias[column];
-                magnitude += Math.Abs((double)x[index] * normBias[column]);
-            }
-
-            Assert.InRange(vectors[row], sum - (columns * unit * sumMagnitude), sum + (columns * unit * sumMagnitude));
-            double bound = (columns + 1) * unit * magnitude;
-            Assert.InRange(vectors[rows + row], expectedBias - bound, expectedBias + bound);
-        }
+        FoldedRows.Check(shape.Output, x, weight, normBias, bias, folded, vectors.AsSpan(0, rows), vectors.AsSpan(rows));
     }
 
     [Fact]

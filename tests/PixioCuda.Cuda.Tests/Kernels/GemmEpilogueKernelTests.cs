@@ -6,6 +6,7 @@ using Xunit;
 namespace PixioCuda.Cuda.Tests;
 
 /// <summary>Bias, GELU and residual behind a library's product. How exact GELU itself is, <see cref="GeluTests"/> says of the same device code.</summary>
+[RunsSources("gemm_epilogue.cu")]
 public sealed class GemmEpilogueKernelTests
 {
     private static readonly ElementType[] Outputs = [ElementType.F32, ElementType.BF16, ElementType.F16];

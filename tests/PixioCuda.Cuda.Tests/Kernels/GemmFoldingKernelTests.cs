@@ -7,6 +7,7 @@ namespace PixioCuda.Cuda.Tests;
 
 /// <summary>gemm_sm90.cu where LayerNorm is folded into products, on an emulated device of compute capability 9.0 (or a real
 /// one).</summary>
+[RunsSources("gemm_sm90.cu", "gemm_few_sm90.cu")]
 public sealed class GemmFoldingKernelTests
 {
     private const int Seeds = 8;

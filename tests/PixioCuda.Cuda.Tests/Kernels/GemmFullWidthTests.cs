@@ -35,18 +35,21 @@ public sealed class GemmFullWidthTests
         }
     }
 
-    /// <summary>qkv where LayerNorm is folded into it, of a stream with a massive channel.</summary>
+    /// <summary>qkv, and of ViT-H fc1, where LayerNorm is folded into it, of a stream with a massive channel. What they are in a block, and
+    /// the products in front of them that leave copy and moments: <see cref="FoldedBlockTests"/>.</summary>
     [Theory]
     [Trait("Category", "Full width")]
-    [InlineData(768)]
-    [InlineData(1024)]
-    [InlineData(1280)]
-    [InlineData(1536)]
-    [InlineData(3072)]
-    public void Normed_products_of_the_presets_widths_are_what_double_precision_gives(int width)
+    [InlineData(768, 3, "BF16", "Bias")]
+    [InlineData(1024, 3, "BF16", "Bias")]
+    [InlineData(1280, 3, "BF16", "Bias")]
+    [InlineData(1280, 4, "F16", "BiasGelu")]
+    [InlineData(1536, 3, "BF16", "Bias")]
+    [InlineData(3072, 3, "BF16", "Bias")]
+    public void Normed_products_of_the_presets_widths_are_what_double_precision_gives(int width, int times, string elementName, string epilogue)
     {
         using GpuDevice device = Emulator.Open(new ComputeCapability(9, 0));
-        GemmShape shape = new(Rows, 3 * width, width, ElementType.BF16, ElementType.BF16, GemmEpilogue.Bias)
+        ElementType element = Enum.Parse<ElementType>(elementName);
+        GemmShape shape = new(Rows, times * width, width, element, element, Enum.Parse<GemmEpilogue>(epilogue))
         {
             Folding = GemmFolding.Applies,
         };

@@ -4,6 +4,7 @@ using Xunit;
 
 namespace PixioCuda.Cuda.Tests;
 
+[RunsSources("gemm.cu", "gemm_f32.cu")]
 public sealed class GemmKernelTests
 {
     private const int Seeds = 8;

@@ -5,6 +5,7 @@ using Xunit;
 namespace PixioCuda.Cuda.Tests;
 
 /// <summary>gemm_sm90.cu on an emulated device of compute capability 9.0 (or a real one).</summary>
+[RunsSources("gemm_sm90.cu")]
 public sealed class GemmWarpgroupKernelTests
 {
     private const int Seeds = 8;
@@ -68,47 +69,11 @@ public sealed class GemmWarpgroupKernelTests
         Assert.Equal(first.AsSpan(0, part.Length).ToArray(), part);
     }
 
-    /// <summary>Each product begins before the one in front of it has ended; the third adds to what the second wrote,
-    /// in place.</summary>
     [Fact]
     public void Products_that_follow_each_other_wait_for_what_they_read()
     {
-        const int M = 70, D = 96;
         using GpuDevice device = Emulator.Open(Hopper);
-        GemmShape stream = new(M, D, D, ElementType.BF16, ElementType.F32, GemmEpilogue.Bias);
-        GemmShape inner = new(M, D, D, ElementType.BF16, ElementType.BF16, GemmEpilogue.BiasGelu);
-        GemmShape sum = stream with { Epilogue = GemmEpilogue.BiasResidual };
-        GemmKernel first = Kernel(inner), second = Kernel(stream), third = Kernel(sum);
-        using DeviceMemory<byte> a = Numbers.Upload(device, Numbers.Normal("a", M * D), ElementType.BF16);
-        using DeviceMemory<byte> w = Numbers.Upload(device, Numbers.Normal("w", D * D, 0.1), ElementType.BF16);
-        using DeviceMemory<float> bias = Numbers.Upload(device, Numbers.Normal("bias", D));
-        using DeviceMemory<byte> x = device.Allocate<byte>(M * D * 4), hidden = device.Allocate<byte>(M * D * 2);
-        using GpuStream queue = device.CreateStream();
-
-        byte[] expected = Run(wait: true, 1);
-        for (ulong seed = 2; seed <= Seeds; seed++)
-            Assert.Equal(expected, Run(wait: false, seed));
-
-        GemmKernel Kernel(GemmShape shape) => new(device, shape, DefaultModeConfigs.OfWarpgroups(shape));
-
-        byte[] Run(bool wait, ulong seed)
-        {
-            DevicePointer<byte> none = DevicePointer<byte>.Null;
-            Emulator.SetSeed(seed);
-            first.Launch(queue, a.Pointer, w.Pointer, bias.Pointer, none, hidden.Pointer);
-            Wait();
-            second.Launch(queue, hidden.Pointer, w.Pointer, bias.Pointer, none, x.Pointer);
-            Wait();
-            third.Launch(queue, hidden.Pointer, w.Pointer, bias.Pointer, x.Pointer, x.Pointer);
-            queue.Synchronize();
-            return Numbers.Download(device, x);
-
-            void Wait()
-            {
-                if (wait)
-                    queue.Synchronize();
-            }
-        }
+        GemmChain.Check(device, 70, 96, shape => new GemmKernel(device, shape, DefaultModeConfigs.OfWarpgroups(shape)));
     }
 
     [Fact]

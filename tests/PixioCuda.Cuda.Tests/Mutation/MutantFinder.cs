@@ -3,7 +3,7 @@ using System.Text.RegularExpressions;
 namespace PixioCuda.Cuda.Tests;
 
 /// <summary>Finds what can be taken away in a device source: each barrier, arrival, wait, fence and commit, and each comparison that masks
-/// a tail; and what can be confused: the parity of an mbarrier's phase, and a swizzle.</summary>
+/// a tail; and what can be confused: the parity of an mbarrier's phase, its arrivals, and a swizzle.</summary>
 internal static partial class MutantFinder
 {
     /// <summary>All mutants of a source, in the order of its text.</summary>
@@ -27,6 +27,13 @@ internal static partial class MutantFinder
         {
             Group parity = match.Groups["parity"];
             Add(parity.Index, parity.Length, $"({parity.Value}) ^ 1", $"the other phase in {match.Value}");
+        }
+
+        // With one less, a stage is written to again while someone still reads it; with none there is no mbarrier.
+        foreach (Match match in Arrivals().Matches(code).Where(match => !IsDefinition(code, match.Index) && match.Groups["arrivals"].Value != "1"))
+        {
+            Group arrivals = match.Groups["arrivals"];
+            Add(arrivals.Index, arrivals.Length, $"({arrivals.Value}) - 1", $"one arrival less in {match.Value}");
         }
 
         foreach (Match match in Swizzles().Matches(code))
@@ -139,9 +146,12 @@ internal static partial class MutantFinder
 
     [GeneratedRegex(
         @"\b(?:(?:block_sync|warp_sync|cp_async_commit|wgmma_fence|wgmma_commit|tensor_store_commit)\(\)"
-        + @"|(?:wait_for_dependencies|cluster_arrive|cluster_wait)\(\)|barrier_(?:sync|arrive)\([^;]*\)|fence_\w+\([^;]*\)|mbarrier_(?:wait|wait_cluster|arrive|arrive_at)\([^;]*\)"
+        + @"|(?:wait_for_dependencies|cluster_arrive|cluster_wait)\(\)|meet<\w+>\(\)|barrier_(?:sync|arrive)\([^;]*\)|fence_\w+\([^;]*\)|mbarrier_(?:wait|wait_cluster|arrive|arrive_at)\([^;]*\)"
         + @"|(?:cp_async_wait|wgmma_wait|tensor_store_wait|tensor_store_wait_read)<(?<count>[^;]*)>\([^;]*\));")]
     private static partial Regex Statements();
+
+    [GeneratedRegex(@"\bmbarrier_init\([^;]*, (?<arrivals>[^;,]*)\);")]
+    private static partial Regex Arrivals();
 
     [GeneratedRegex(@"\bmbarrier_wait(?:_cluster)?\([^;]*, (?<parity>[^;,]*)\);")]
     private static partial Regex Parities();

@@ -1,3 +1,4 @@
+using System.Reflection;
 using System.Text.RegularExpressions;
 
 namespace PixioCuda.Cuda.Tests;
@@ -11,19 +12,24 @@ internal static partial class MutantSources
     public static IReadOnlyList<Mutant> All()
         => [.. Files().Order(StringComparer.Ordinal).SelectMany(path => MutantFinder.Find(Path.GetFileName(path), File.ReadAllText(path)))];
 
-    /// <summary>The test classes of the kernels in which a source takes part: for kernels/layer_norm those called
-    /// LayerNorm..KernelTests.</summary>
+    /// <summary>The test classes that run a source: those of the kernels in which it takes part (for kernels/layer_norm those called
+    /// LayerNorm..KernelTests), or those that name it (<see cref="RunsSourcesAttribute"/>).</summary>
     public static IReadOnlyList<string> TestClassesOf(string file)
     {
-        HashSet<string> folders = [.. Files().Where(path => path.EndsWith(".cu", StringComparison.Ordinal))
-            .Where(path => Path.GetFileName(path) == file || Includes(path, file))
-            .Select(path => Path.GetFileName(Path.GetDirectoryName(path)!))];
-        IEnumerable<string> prefixes = folders.Select(
-            folder => string.Concat(folder.Split('_').Select(word => char.ToUpperInvariant(word[0]) + word[1..])));
+        string[] kernels = [.. Files().Where(path => path.EndsWith(".cu", StringComparison.Ordinal)
+            && (Path.GetFileName(path) == file || Includes(path, file)))];
         return [.. typeof(MutantSources).Assembly.GetTypes()
-            .Where(type => type.Name.EndsWith("KernelTests", StringComparison.Ordinal)
-                && prefixes.Any(prefix => type.Name.StartsWith(prefix, StringComparison.Ordinal)))
+            .Where(type => type.Name.EndsWith("KernelTests", StringComparison.Ordinal) && kernels.Any(path => Runs(type, path)))
             .Select(type => type.FullName!).Order(StringComparer.Ordinal)];
+    }
+
+    private static bool Runs(Type testClass, string kernel)
+    {
+        if (testClass.GetCustomAttribute<RunsSourcesAttribute>() is RunsSourcesAttribute named)
+            return named.Files.Contains(Path.GetFileName(kernel));
+        string folder = Path.GetFileName(Path.GetDirectoryName(kernel)!);
+        string prefix = string.Concat(folder.Split('_').Select(word => char.ToUpperInvariant(word[0]) + word[1..]));
+        return testClass.Name.StartsWith(prefix, StringComparison.Ordinal);
     }
 
     private static IEnumerable<string> Files() => Directory.EnumerateFiles(Folder, "*.cu*", SearchOption.AllDirectories)

@@ -41,6 +41,8 @@ public sealed class MutationTests(ITestOutputHelper output)
                 if constexpr (kA < kB) warp_sync();
                 for (u32 i = 0; i < n; i++) cp_async_commit();
                 mbarrier_wait(full(stage), ring.phase ^ 1);
+                mbarrier_init(full(stage), 1); mbarrier_init(empty(stage), 4 * kWarps);
+                meet<kCluster>();
                 wgmma_wait<1>(sums);
                 load(descriptor<Swizzle::k128>(tile));
                 return a < b ? a : b;
@@ -59,6 +61,8 @@ public sealed class MutationTests(ITestOutputHelper output)
             "    for (u32 i = 0; i < n; i++) ;",
             "    ;",
             "    mbarrier_wait(full(stage), (ring.phase ^ 1) ^ 1);",
+            "    mbarrier_init(full(stage), 1); mbarrier_init(empty(stage), (4 * kWarps) - 1);",
+            "    ;",
             "    ;",
             "    wgmma_wait<(1) + 1>(sums);",
             "    load(descriptor<Swizzle::k64>(tile));",
@@ -104,8 +108,9 @@ public sealed class MutationTests(ITestOutputHelper output)
         (Mutant, MutantFate)[] fates = new (Mutant, MutantFate)[mutants.Length];
         Parallel.For(0, mutants.Length, new ParallelOptions { MaxDegreeOfParallelism = Environment.ProcessorCount }, i =>
         {
-            fates[i] = (mutants[i], MutantRun.Run(mutants[i]));
-            output.WriteLine($"{fates[i].Item2,-8} {mutants[i].Id}");
+            (MutantFate fate, string reason) = MutantRun.Run(mutants[i]);
+            fates[i] = (mutants[i], fate);
+            output.WriteLine($"{fate,-8} {mutants[i].Id}: {reason}");
         });
         return fates;
     }
