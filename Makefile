@@ -31,7 +31,8 @@ test-fast: build
 fuzz: build
 	@PIXIO_FUZZ_MUTANTS=100000 tests/run.sh -trait "Category=Fuzz"
 
-# Takes away each barrier, wait, fence, commit and tail mask of the kernels in turn; their tests must notice, or tests/mutants.json say why not.
+# Takes away each barrier, wait, fence, commit and tail mask of the kernels in turn, and confuses phases, arrivals and swizzles; their tests
+# must notice, or tests/mutants.json say why not.
 # Of some sources only: make mutate FILES="gemm.cu panel.cuh".
 mutate: build
 	PIXIO_TEST_MUTANTS_OF="$(FILES)" tests/PixioCuda.Cuda.Tests/bin/$(CONFIGURATION)/net10.0/PixioCuda.Cuda.Tests -noColor -showLiveOutput -explicit only \

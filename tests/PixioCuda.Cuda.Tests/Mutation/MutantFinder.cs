@@ -146,7 +146,8 @@ internal static partial class MutantFinder
 
     [GeneratedRegex(
         @"\b(?:(?:block_sync|warp_sync|cp_async_commit|wgmma_fence|wgmma_commit|tensor_store_commit)\(\)"
-        + @"|(?:wait_for_dependencies|cluster_arrive|cluster_wait)\(\)|meet<\w+>\(\)|barrier_(?:sync|arrive)\([^;]*\)|fence_\w+\([^;]*\)|mbarrier_(?:wait|wait_cluster|arrive|arrive_at)\([^;]*\)"
+        + @"|(?:wait_for_dependencies|cluster_arrive|cluster_wait)\(\)|meet<\w+>\(\)|barrier_(?:sync|arrive)\([^;]*\)|fence_\w+\([^;]*\)"
+        + @"|mbarrier_(?:wait|wait_cluster|arrive|arrive_at)\([^;]*\)"
         + @"|(?:cp_async_wait|wgmma_wait|tensor_store_wait|tensor_store_wait_read)<(?<count>[^;]*)>\([^;]*\));")]
     private static partial Regex Statements();
 
