@@ -15,6 +15,7 @@
 //             16 lanes have the 64 columns of which moments are taken.
 // Roofline    2 M N K FLOP. A is asked for ceil(N / (CLUSTER_N * BLOCK_N)) times, W ceil(M / (CLUSTER_M * BLOCK_M)) times. Bound by what
 //             the second-level cache gives, and by what one multiprocessor can take. Reached: not yet measured on a GPU.
+#define WGMMA_COLUMNS BLOCK_M
 #include "cluster.cuh"
 #include "epilogue.cuh"
 #include "folding.cuh"
@@ -151,11 +152,11 @@ DEVICE void produce(const GemmFewSm90Args& args, const Ring& ring, const Work& w
     prefetch_tensor_map(args.a);
     // All stages are free in the beginning. W may be read while the kernel in front of this one runs, A may not.
     u32 ahead = min_of(work.slices, kStages);
-    for (u32 slice = 0; slice < ahead; slice++) load_w(args, ring, work, slice, slice);
+    ROLLED for (u32 slice = 0; slice < ahead; slice++) load_w(args, ring, work, slice, slice);
     wait_for_dependencies();
     Place place;
-    for (u32 slice = 0; slice < ahead; slice++, place.advance()) load_a(args, ring, work, slice, slice);
-    for (u32 slice = ahead; slice < work.slices; slice++, place.advance()) {
+    ROLLED for (u32 slice = 0; slice < ahead; slice++, place.advance()) load_a(args, ring, work, slice, slice);
+    ROLLED for (u32 slice = ahead; slice < work.slices; slice++, place.advance()) {
         mbarrier_wait_cluster(ring.empty(place.stage), place.phase ^ 1);
         load_w(args, ring, work, place.stage, slice);
         load_a(args, ring, work, place.stage, slice);
@@ -192,7 +193,7 @@ DEVICE void multiply(Sums& sums, const Ring& ring, const Work& work, u32 warpgro
     clear_sums(sums);
     Place place;
     u32 last_stage = 0;
-    for (u32 slice = 0; slice < work.slices; slice++) {
+    ROLLED for (u32 slice = 0; slice < work.slices; slice++) {
         u32 stage = place.stage;
         mbarrier_wait(ring.full(stage), place.phase);
         SharedAddress w = ring.w(stage) + warpgroup * 64 * kRowBytes, a = ring.a(stage);

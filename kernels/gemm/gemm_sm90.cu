@@ -18,6 +18,7 @@
 // Roofline    2 M N K FLOP. A is asked for ceil(N / (CLUSTER_N * BLOCK_N)) times, W ceil(M / (CLUSTER_M * BLOCK_M)) times; DRAM sees
 //             each once when the bands hold. With M >= 2 BLOCK_M bound by tensor cores; with few rows by reading W. Reached: not yet
 //             measured on a GPU.
+#define WGMMA_COLUMNS BLOCK_N
 #include "cluster.cuh"
 #include "epilogue.cuh"
 #include "folding.cuh"
@@ -148,14 +149,14 @@ DEVICE void produce(const GemmSm90Args& args, const Ring& ring, const Schedule& 
     // All stages are free in the beginning. W may be read while the kernel in front of this one runs, A may not.
     u32 ahead = min_of(schedule.slices, kStages);
     TileOrigin tile = schedule.origin(schedule.first());
-    for (u32 slice = 0; slice < ahead; slice++) load_w(args, ring, schedule, slice, tile.column, slice);
+    ROLLED for (u32 slice = 0; slice < ahead; slice++) load_w(args, ring, schedule, slice, tile.column, slice);
     wait_for_dependencies();
     Place place;
-    for (u32 slice = 0; slice < ahead; slice++, place.advance()) load_a(args, ring, schedule, slice, tile.row, slice);
+    ROLLED for (u32 slice = 0; slice < ahead; slice++, place.advance()) load_a(args, ring, schedule, slice, tile.row, slice);
     u32 slice = ahead;
     for (u32 number = schedule.first(); number < schedule.count(); number += schedule.step()) {
         tile = schedule.origin(number);
-        for (; slice < schedule.slices; slice++, place.advance()) {
+        ROLLED for (; slice < schedule.slices; slice++, place.advance()) {
             mbarrier_wait_cluster(ring.empty(place.stage), place.phase ^ 1);
             load_w(args, ring, schedule, place.stage, tile.column, slice);
             load_a(args, ring, schedule, place.stage, tile.row, slice);
@@ -202,7 +203,7 @@ DEVICE void multiply(
         UNROLL for (u32 j = 0; j < kBlockN / 2; j++) sums[i][j] = 0;
     }
     u32 last_stage = 0;
-    for (u32 slice = 0; slice < schedule.slices; slice++) {
+    ROLLED for (u32 slice = 0; slice < schedule.slices; slice++) {
         u32 stage = place.stage;
         mbarrier_wait(ring.full(stage), place.phase);
         SharedAddress a = ring.a(stage) + first_row * kRowBytes, w = ring.w(stage);
