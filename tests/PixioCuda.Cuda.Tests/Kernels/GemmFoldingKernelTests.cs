@@ -218,7 +218,7 @@ public sealed class GemmFoldingKernelTests
     public void Norms_are_folded_into_products_of_compute_capability_9_alone()
     {
         GemmShape applies = Applies(64, 64, 64, ElementType.BF16, GemmEpilogue.Bias), prepares = Prepares(64, 64, 64, ElementType.BF16);
-        Assert.Equal(GemmFolding.Applies, Assert.IsType<WarpgroupGemmConfig>(GemmKernel.SelectConfig(applies, DeviceLimits.H200)).Folding);
+        Assert.IsType<WarpgroupGemmConfig>(GemmKernel.SelectConfig(applies, DeviceLimits.H200));
         Assert.Equal(0, GemmKernel.SelectConfig(prepares, DeviceLimits.H200).BlockN % GemmFoldingOperands.MomentColumns);
         Assert.Throws<NotSupportedException>(() => GemmKernel.SelectConfig(applies, DeviceLimits.A100));
         GemmShape[] none =
@@ -299,7 +299,7 @@ public sealed class GemmFoldingKernelTests
     }
 
     private static FewRowsGemmConfig FewRows(GemmShape shape, int[] tile)
-        => new(shape.Element, shape.Output, tile[0], tile[1], Stages: 4, tile[2], tile[3], tile[4], shape.Epilogue, shape.Folding);
+        => new(shape.Element, shape.Output, tile[0], tile[1], Stages: 4, tile[2], tile[3], tile[4], shape.Epilogue);
 
     private static ElementType Type(string name) => Enum.Parse<ElementType>(name);
 
