@@ -27,7 +27,7 @@ internal sealed unsafe partial class GpuDevice
         if (config.Cluster is not Dim3 cluster)
             throw new ArgumentException($"The launch of {kernel.Source.Title} has no cluster that could be counted.", nameof(config));
         _context.MakeCurrent();
-        kernel.AllowDynamicShared(_context, config.SharedBytes);
+        kernel.Allow(_context, config);
         using var module = new HandleLease(kernel.Module);
         var attribute = new CUlaunchAttribute
         {
@@ -75,7 +75,7 @@ internal sealed unsafe partial class GpuDevice
         LaunchRules.CheckArgs(kernel, type, byteCount);
         LaunchRules.Check(Info, kernel, config);
         _context.MakeCurrent();
-        kernel.AllowDynamicShared(_context, config.SharedBytes);
+        kernel.Allow(_context, config);
         using var lease = new HandleLease(stream.Handle);
         using var module = new HandleLease(kernel.Module);
 

@@ -82,7 +82,7 @@ internal static class TileTimes
             standard[i] = GemmFoldingOperands.MomentColumns;
         device.Upload(moments, (ReadOnlySpan<float>)standard);
         GemmFoldingOperands folding = new(moments.Pointer.As<byte>(), bias.Pointer, copy.Pointer.As<byte>(), 1e-6f);
-        var limits = DeviceLimits.Of(device.Info);
+        var limits = DeviceLimits.Of(device);
         // Those whose bits are the same come first: the others are held against them.
         (int same, int others) = (BenchSize.IsSmoke, fast) switch
         {
@@ -94,7 +94,7 @@ internal static class TileTimes
         GemmEstimate[] estimates =
         [
             .. WarpgroupGemmTiles.Candidates(shape, limits).OrderBy(estimate => estimate.Cycles).Take(same),
-            .. FewRowsGemmTiles.Candidates(shape, limits).OrderBy(estimate => estimate.Cycles).Take(others),
+            .. FewRowsGemmTiles.Candidates(shape, limits, splitsK: true).OrderBy(estimate => estimate.Cycles).Take(others),
         ];
         GemmEstimate choice = estimates.MinBy(estimate => estimate.Cycles)!;
         List<(GemmEstimate Estimate, double Seconds, bool IsSame)> measured = [];

@@ -5,6 +5,12 @@ namespace PixioCuda.Interop;
 /// <summary>What a launch must keep to, so that a mistake is named; the driver only says "invalid value".</summary>
 internal static class LaunchRules
 {
+    /// <summary>More than these blocks of a cluster a kernel must be allowed to have (CUDA Programming Guide: "portable").</summary>
+    public const int PortableBlocksOfCluster = 8;
+
+    /// <summary>The most blocks of a cluster.</summary>
+    public const int MostBlocksOfCluster = 16;
+
     /// <exception cref="ArgumentException">The struct is not of the size that the kernel takes.</exception>
     public static void CheckArgs(LoadedKernel kernel, Type type, int byteCount)
     {
@@ -38,8 +44,8 @@ internal static class LaunchRules
             return;
         if (device.ComputeCapability.Major < 9)
             Throw(kernel, $"it asks for clusters, which {device.Title} of compute capability {device.ComputeCapability} does not have");
-        if (cluster.Count is 0 or > 8 || config.Grid.X % cluster.X != 0 || config.Grid.Y % cluster.Y != 0 || config.Grid.Z % cluster.Z != 0)
-            Throw(kernel, $"its cluster {cluster} does not have 1 to 8 blocks, or does not divide its grid {config.Grid}");
+        if (cluster.Count is 0 or > MostBlocksOfCluster || config.Grid.X % cluster.X != 0 || config.Grid.Y % cluster.Y != 0 || config.Grid.Z % cluster.Z != 0)
+            Throw(kernel, $"its cluster {cluster} does not have 1 to {MostBlocksOfCluster} blocks, or does not divide its grid {config.Grid}");
     }
 
     [DoesNotReturn]

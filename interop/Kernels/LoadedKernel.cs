@@ -15,7 +15,7 @@ internal sealed class LoadedKernel : IDisposable
 
     private readonly ModuleHandle _module;
     private readonly Lock _lock = new();
-    private int _allowedDynamicBytes;
+    private int _allowedDynamicBytes, _allowedLargeClusters;
 
     internal LoadedKernel(KernelSource source, CompiledKernel compiled, ModuleHandle module, nint function, KernelAttributes attributes)
     {
@@ -40,25 +40,35 @@ internal sealed class LoadedKernel : IDisposable
 
     public void Dispose() => _module.Dispose();
 
-    /// <summary>Asks the driver once for more than 48 KB of shared memory; the context is current.</summary>
-    internal void AllowDynamicShared(GpuContext context, int bytes)
+    /// <summary>Asks the driver once for what a launch may not have unasked: more than 48 KB of shared memory, clusters of more than
+    /// <see cref="LaunchRules.PortableBlocksOfCluster"/> blocks. The context is current.</summary>
+    internal void Allow(GpuContext context, in LaunchConfig config)
     {
-        if (bytes <= Volatile.Read(ref _allowedDynamicBytes))
-            return;
+        if (config.SharedBytes > Volatile.Read(ref _allowedDynamicBytes))
+        {
+            Allow(
+                context, CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, config.SharedBytes, ref _allowedDynamicBytes,
+                $"{config.SharedBytes} bytes of shared memory");
+        }
+
+        if (config.Cluster is Dim3 { Count: > LaunchRules.PortableBlocksOfCluster } && Volatile.Read(ref _allowedLargeClusters) == 0)
+        {
+            Allow(
+                context, CUfunction_attribute.CU_FUNC_ATTRIBUTE_NON_PORTABLE_CLUSTER_SIZE_ALLOWED, 1, ref _allowedLargeClusters,
+                $"clusters of more than {LaunchRules.PortableBlocksOfCluster} blocks");
+        }
+    }
+
+    private void Allow(GpuContext context, CUfunction_attribute attribute, int value, ref int allowed, string what)
+    {
         lock (_lock)
         {
-            if (bytes <= _allowedDynamicBytes)
+            if (value <= allowed)
                 return;
-            CUresult result = CudaDriverApi.cuFuncSetAttribute(
-                Function, CUfunction_attribute.CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, bytes);
+            CUresult result = CudaDriverApi.cuFuncSetAttribute(Function, attribute, value);
             if (result != CUresult.CUDA_SUCCESS)
-            {
-                throw context.Failure(
-                    result, nameof(CudaDriverApi.cuFuncSetAttribute),
-                    $"Asking for {bytes} bytes of shared memory for the kernel {Source.Title}");
-            }
-
-            Volatile.Write(ref _allowedDynamicBytes, bytes);
+                throw context.Failure(result, nameof(CudaDriverApi.cuFuncSetAttribute), $"Asking for {what} for the kernel {Source.Title}");
+            Volatile.Write(ref allowed, value);
         }
     }
 }

@@ -1,7 +1,7 @@
 namespace PixioCuda.Kernels;
 
-/// <summary>The tiles of gemm_few_sm90.cu and what each is expected to take: for products of few rows, in the mode whose bits may depend on
-/// how many rows there are.</summary>
+/// <summary>The tiles of gemm_few_sm90.cu and what each is expected to take: for products of few rows. Without parts of K they have the bits
+/// of gemm_sm90.cu; with parts only where bits may depend on how many rows there are.</summary>
 internal static class FewRowsGemmTiles
 {
     // What a multiprocessor reads in a cycle of the shared memory of others in its cluster, and the cycles of two barriers of a cluster;
@@ -11,7 +11,7 @@ internal static class FewRowsGemmTiles
     // Three warps, of which four lanes share a token.
     private const int TokensOfScales = 24;
 
-    private const int MostStages = 8, FewestStages = 3, MostCluster = 8, LargestTile = 256, SmallestTile = 24;
+    private const int MostStages = 8, FewestStages = 3, LargestTile = 256, SmallestTile = 24;
 
     // With more rows than these reach, gemm_sm90.cu has large tiles enough; and more numbers of parts of the rows gain nothing.
     private const int MostWaves = 2, PartsToTry = 9;
@@ -24,23 +24,29 @@ internal static class FewRowsGemmTiles
 
     private static readonly (int M, int N, int Splits)[] Clusters =
     [
-        .. from m in Enumerable.Range(1, MostCluster)
-           from n in Enumerable.Range(1, MostCluster)
-           from splits in Enumerable.Range(1, MostCluster)
-           where m * n * splits <= MostCluster
+        .. from m in Enumerable.Range(1, ClusterCounts.Most)
+           from n in Enumerable.Range(1, ClusterCounts.Most)
+           from splits in Enumerable.Range(1, ClusterCounts.Most)
+           where m * n * splits <= ClusterCounts.Most
            orderby m * n * splits, splits
            select (m, n, splits),
     ];
 
+    private static readonly (int M, int N, int Splits)[] WithoutSplits = [.. Clusters.Where(cluster => cluster.Splits == 1)];
+
     /// <summary>All configurations that a product can have on a device such that its blocks come in two waves at most, with what each is
     /// expected to take; none where the product cannot go by wgmma, or has too many rows.</summary>
-    public static IEnumerable<GemmEstimate> Candidates(GemmShape shape, DeviceLimits device)
+    /// <param name="shape">The product.</param>
+    /// <param name="device">Where it will run.</param>
+    /// <param name="splitsK">Whether blocks may share K, which gives other bits.</param>
+    public static IEnumerable<GemmEstimate> Candidates(GemmShape shape, DeviceLimits device, bool splitsK)
     {
         if (!WarpgroupGemmTiles.Allows(shape, device))
             return [];
         return from tile in Tiles
                from tokens in TokenTiles(shape.M).Where(tokens => tokens <= tile.MostTokens)
-               from cluster in Clusters
+               from cluster in splitsK ? Clusters : WithoutSplits
+               where device.Clusters[cluster.M * cluster.N * cluster.Splits] > 0
                let config = Config(shape, tokens, tile.Weights, cluster, device)
                where config is not null && IsUseful(shape, config) && Waves(shape, config, device) <= MostWaves
                select Estimate(config, shape, device);
@@ -85,7 +91,7 @@ internal static class FewRowsGemmTiles
 
     private static long Waves(GemmShape shape, FewRowsGemmConfig config, DeviceLimits device)
     {
-        long resident = WarpgroupGemmConfig.ResidentClusters(config.Cluster, device.SmCount);
+        long resident = device.Clusters[config.Cluster];
         return (config.Clusters(shape) + resident - 1) / resident;
     }
 
@@ -99,18 +105,21 @@ internal static class FewRowsGemmTiles
         double multiply = sums * k / Sm90Rates.MultiplyAdds;
         // Each wgmma reads 64 weights and all tokens.
         double shared = config.BlockN / 64.0 * (64 + config.BlockM) * 2 * k / Sm90Rates.SharedBytes;
-        double asked = ((double)config.BlockM / config.ClusterN) + ((double)config.BlockN / config.ClusterM);
         double share = Sm90Rates.L2Bytes * device.SmCount * waves / (clusters * config.Cluster);
-        double copies = 2 * k * Math.Max(asked / share, (config.BlockM + config.BlockN) / Sm90Rates.PortBytes);
+        (double copies, double ahead) = Sm90Rates.Copies(
+            (config.BlockM, config.ClusterN), (config.BlockN, config.ClusterM), slices, config.Stages, share);
         double latency = slices * Sm90Rates.CopyLatency / config.Stages;
-        double mainloop = Math.Max(Math.Max(multiply, shared), Math.Max(copies, latency));
         // Meanwhile other warps put the tokens' moments together.
-        if (shape.Folding == GemmFolding.Applies)
-            mainloop = Math.Max(mainloop, Math.Ceiling((double)config.BlockM / config.Splits / TokensOfScales) * Sm90Rates.Scales);
+        double scales = shape.Folding == GemmFolding.Applies
+            ? Math.Ceiling((double)config.BlockM / config.Splits / TokensOfScales) * Sm90Rates.Scales : 0;
+        double mainloop = Mainloop(copies), first = Mainloop(copies - ahead);
         // All sums go through shared memory, there and back; those of the other parts of K come from other blocks.
         double turn = 2 * sums * sizeof(float) / Sm90Rates.SharedBytes, parts = config.Splits;
         double others = parts == 1 ? 0 : (sums * sizeof(float) * (parts - 1) / parts / ClusterBytesPerCycle) + ClusterBarrierCycles;
         double epilogue = turn + others + Sm90Rates.WayOut(shape, sums / parts);
-        return new GemmEstimate(config, clusters, waves, mainloop, epilogue, Sm90Rates.Launch + (waves * (mainloop + epilogue)));
+        double cycles = Sm90Rates.Launch + first + epilogue + ((waves - 1) * (mainloop + epilogue));
+        return new GemmEstimate(config, clusters, waves, mainloop, epilogue, cycles);
+
+        double Mainloop(double copies) => Math.Max(Math.Max(Math.Max(multiply, shared), Math.Max(copies, latency)), scales);
     }
 }

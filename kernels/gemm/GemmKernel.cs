@@ -41,7 +41,7 @@ internal sealed class GemmKernel
     {
         _device = device;
         _shape = shape;
-        var limits = DeviceLimits.Of(device.Info);
+        var limits = DeviceLimits.Of(device);
         Config = config ?? GemmTuning.Chosen(shape, limits, fast) ?? SelectConfig(shape, limits, fast);
         _band = (uint)Config.Band(shape, device.Info.SmCount);
         _kernel = device.LoadKernel(Config.Source);
@@ -79,7 +79,7 @@ internal sealed class GemmKernel
     /// way.</summary>
     public static IEnumerable<GemmEstimate> Estimates(GemmShape shape, DeviceLimits device, bool fast)
         => !WarpgroupGemmTiles.Allows(shape, device) ? []
-            : WarpgroupGemmTiles.Candidates(shape, device).Concat(fast ? FewRowsGemmTiles.Candidates(shape, device) : []);
+            : WarpgroupGemmTiles.Candidates(shape, device).Concat(FewRowsGemmTiles.Candidates(shape, device, splitsK: fast));
 
     /// <summary>Launches it.</summary>
     /// <param name="stream">Whose work this becomes.</param>

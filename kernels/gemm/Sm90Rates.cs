@@ -22,7 +22,11 @@ internal static class Sm90Rates
     public const double CopyLatency = 800;
 
     /// <summary>Cycles from the launch to the first product, and from the last store to the end.</summary>
-    public const double Launch = 1500;
+    public const double Launch = 1000;
+
+    /// <summary>Cycles in which a block already copies weights while it waits for the kernel in front of it: what lies between the end of that
+    /// one and the end of the wait (1400, see bench/ExpectedTimes.cs), less what the block's own beginning takes; estimated.</summary>
+    public const double HeadStart = 900;
 
     /// <summary>Cycles in which rows' scales come from moments, in front of a tile's products: two or three loads behind each other, and
     /// sums over lanes; estimated. A block's first tile waits for its first slice meanwhile; of others, the other warpgroup's products hide
@@ -35,6 +39,23 @@ internal static class Sm90Rates
 
     // What a multiprocessor issues in a cycle.
     private const double Lanes = 128;
+
+    /// <summary>Cycles in which the slices of a tile come to a multiprocessor, and those of them that a block's first tile does not wait for,
+    /// since weights for all stages come before.</summary>
+    /// <param name="rows">Rows of a tile, and the blocks that share the copies of A.</param>
+    /// <param name="columns">Columns of a tile, and the blocks that share the copies of W.</param>
+    /// <param name="slices">Slices of the tile's K.</param>
+    /// <param name="stages">Slices that fit into shared memory.</param>
+    /// <param name="share">Bytes that the second-level cache gives the multiprocessor in a cycle.</param>
+    public static (double Cycles, double Ahead) Copies((int Count, int Sharers) rows, (int Count, int Sharers) columns, long slices, int stages, double share)
+    {
+        const int RowBytes = 2 * WarpgroupGemmConfig.SliceK;
+        double w = Slice(0, columns.Count, columns.Count / (double)columns.Sharers);
+        double both = Slice(rows.Count, columns.Count, (rows.Count / (double)rows.Sharers) + (columns.Count / (double)columns.Sharers));
+        return (slices * both, Math.Min(HeadStart, Math.Min(slices, stages) * w));
+
+        double Slice(int a, int b, double asked) => RowBytes * Math.Max(asked / share, (a + b) / PortBytes);
+    }
 
     /// <summary>Cycles in which some sums leave a multiprocessor: instructions, or bytes to and from the second-level cache.</summary>
     public static double WayOut(GemmShape shape, double sums)

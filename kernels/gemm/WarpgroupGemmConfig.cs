@@ -69,14 +69,6 @@ internal sealed record WarpgroupGemmConfig(
     public (long Rows, long Columns) ClusterTiles(GemmShape shape)
         => (CeilDiv(shape.M, ClusterM * BlockM), CeilDiv(shape.N, ClusterN * BlockN));
 
-    /// <summary>Clusters that are taken to run at a time; the device itself knows exactly. The multiprocessors of a cluster belong to one
-    /// group of 16 or 18 (H100 white paper, figure 6), of which those that fill no cluster stay idle.</summary>
-    public int ResidentClusters(int smCount) => ResidentClusters(Cluster, smCount);
-
-    /// <summary>As above, for clusters of so many blocks.</summary>
-    public static int ResidentClusters(int cluster, int smCount)
-        => Math.Max(1, cluster <= 2 ? smCount / cluster : smCount / 16 * (16 / cluster));
-
     /// <summary>Clusters to launch: each goes through tiles until none is left.</summary>
     /// <param name="shape">The product.</param>
     /// <param name="resident">Clusters that run at a time.</param>
@@ -107,7 +99,7 @@ internal sealed record WarpgroupGemmConfig(
 
     public override int Band(GemmShape shape, int smCount)
     {
-        double wave = ResidentClusters(smCount);
+        double wave = Math.Max(1, smCount / Cluster);
         return (int)Math.Clamp(Math.Round(Math.Sqrt(wave * ClusterN * BlockN / (ClusterM * BlockM))), 1, ClusterTiles(shape).Rows);
     }
 

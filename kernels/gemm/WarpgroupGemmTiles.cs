@@ -32,7 +32,7 @@ internal static class WarpgroupGemmTiles
     public static IEnumerable<GemmEstimate> Candidates(GemmShape shape, DeviceLimits device)
         => Tiles.Where(tile => HasWholeMoments(shape, tile))
             .SelectMany(tile => Clusters.Where(cluster => Shares(shape, tile, cluster)).Select(cluster => Config(shape, tile, cluster)))
-            .Where(config => config.SharedBytes <= device.SharedBytesPerBlock)
+            .Where(config => config.SharedBytes <= device.SharedBytesPerBlock && device.Clusters[config.Cluster] > 0)
             .Select(config => Estimate(config, shape, device));
 
     // Tensor copies take rows of whole 16 bytes, and so do stores.
@@ -60,24 +60,26 @@ internal static class WarpgroupGemmTiles
     private static GemmEstimate Estimate(WarpgroupGemmConfig config, GemmShape shape, DeviceLimits device)
     {
         (long tileRows, long tileColumns) = config.ClusterTiles(shape);
-        long tiles = tileRows * tileColumns, clusters = config.Clusters(shape, config.ResidentClusters(device.SmCount));
+        long tiles = tileRows * tileColumns, clusters = config.Clusters(shape, device.Clusters[config.Cluster]);
         long waves = (tiles + clusters - 1) / clusters, slices = (shape.K + WarpgroupGemmConfig.SliceK - 1) / WarpgroupGemmConfig.SliceK;
         double area = (double)config.BlockM * config.BlockN, paddedK = slices * WarpgroupGemmConfig.SliceK;
         // Each wgmma of 64 rows reads its A and all of W's columns: 2 (64 + BLOCK_N) bytes along K.
         double multiply = area * paddedK / Sm90Rates.MultiplyAdds;
         double shared = config.BlockM / 64.0 * (64 + config.BlockN) * 2 * paddedK / Sm90Rates.SharedBytes;
-        double asked = ((double)config.BlockM / config.ClusterN) + ((double)config.BlockN / config.ClusterM);
         double share = Sm90Rates.L2Bytes * device.SmCount / (clusters * config.Cluster);
-        double copies = 2 * paddedK * Math.Max(asked / share, (config.BlockM + config.BlockN) / Sm90Rates.PortBytes);
+        (double copies, double ahead) = Sm90Rates.Copies(
+            (config.BlockM, config.ClusterN), (config.BlockN, config.ClusterM), slices, config.Stages, share);
         double latency = slices * Sm90Rates.CopyLatency / config.Stages;
-        double mainloop = Math.Max(Math.Max(multiply, shared), Math.Max(copies, latency));
+        double mainloop = Mainloop(copies), first = Mainloop(copies - ahead);
         double epilogue = Sm90Rates.WayOut(shape, area);
         double scales = shape.Folding == GemmFolding.Applies ? Sm90Rates.Scales : 0;
         double start = Sm90Rates.Launch + Math.Max(0, scales - Sm90Rates.CopyLatency);
         double cycles = config.PingPong
-            ? start + (waves * Math.Max(mainloop, epilogue / 2)) + epilogue
-            : start + (waves * (mainloop + epilogue)) + ((waves - 1) * scales);
+            ? start + Math.Max(first, epilogue / 2) + ((waves - 1) * Math.Max(mainloop, epilogue / 2)) + epilogue
+            : start + first + epilogue + ((waves - 1) * (scales + mainloop + epilogue));
         return new GemmEstimate(config, tiles, waves, mainloop, epilogue, cycles);
+
+        double Mainloop(double copies) => Math.Max(Math.Max(multiply, shared), Math.Max(copies, latency));
     }
 
     private sealed record Tile(int BlockM, int BlockN, int Stages, int Consumers, bool PingPong);

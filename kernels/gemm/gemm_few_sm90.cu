@@ -51,7 +51,7 @@ static_assert(sizeof(Element) == 2 && (kSame<Output, Element> || kSame<Output, f
 static_assert(kEpilogue != Epilogue::kBiasResidual || kSame<Output, f32>, "the residual stream is float32");
 static_assert(kRowBytes == 128, "the span of the swizzle");
 static_assert(kBlockN % 64 == 0 && kConsumers <= 3 && kBlockM % 8 == 0 && kBlockM <= (kConsumers == 3 ? 176 : 256), "sums of a lane");
-static_assert(kCluster <= 8);
+static_assert(kCluster <= 16);
 static_assert(kBlockM * kPitch * sizeof(float) <= kStages * kStageBytes, "the sums take the stages' place");
 
 struct GemmFewSm90Args {

@@ -257,7 +257,7 @@ DEVICE void store_moments(const GemmSm90Args& args, const Sums& sums, TileOrigin
             const float* kept = &sums[i / 2][4 * (j + c) + 2 * (i % 2)];
             values[2 * c] = kept[0], values[2 * c + 1] = kept[1];
         }
-        Moments moments = moments_of(values);
+        Moments moments = moments_of<4>(values);
         u32 row = row_of(tile, first_row, i);
         if (lane_index() % 4 == 0 && row < args.m && column < args.n) {
             u64 place = (static_cast<u64>(row) * args.n + column) / kMomentColumns;

@@ -27,18 +27,35 @@ struct RowScale {
     float mean, scale;
 };
 
-/// Moments of kMomentColumns numbers that kLanes neighbouring lanes hold, as many each; all of them get them. Squares are taken around the
-/// mean, so that channels hundreds of times larger than the rest (massive activations) cost no digits.
-template <u32 kLanes = 4>
-DEVICE Moments moments_of(const float (&values)[kMomentColumns / kLanes]) {
-    float sum = 0, squares = 0;
-    UNROLL for (u32 i = 0; i < kMomentColumns / kLanes; i++) sum += values[i];
-    float mean = lanes_sum<kLanes>(sum) / kMomentColumns;
-    UNROLL for (u32 i = 0; i < kMomentColumns / kLanes; i++) {
-        float distance = values[i] - mean;
-        squares = fused_multiply_add(distance, distance, squares);
+/// The sum of 16 sums of four neighbouring columns each, of which some lanes have as many each; all of them get it. It is the same for both
+/// ways in which kernels hold them: of 16 lanes, the i-th has the i-th four columns; of four, lane t has the four from 8 (t % 2) + 4 (t / 2)
+/// on of each 16 columns.
+template <u32 kLanes>
+DEVICE float sum_of_fours(const float (&fours)[16 / kLanes]) {
+    if constexpr (kLanes == 4) {
+        return lanes_sum<4>((fours[0] + fours[2]) + (fours[1] + fours[3]));
+    } else {
+        static_assert(kLanes == 16);
+        float sum = fours[0];
+        constexpr u32 kMasks[] = {8, 4, 1, 2};
+        UNROLL for (u32 i = 0; i < 4; i++) sum += as_float(shuffle_xor(as_bits(sum), kMasks[i]));
+        return sum;
     }
-    return {mean, lanes_sum<kLanes>(squares)};
+}
+
+/// Moments of kMomentColumns numbers of a row, which lanes hold as above; all of them get them. Squares are taken around the mean, so that
+/// channels hundreds of times larger than the rest (massive activations) cost no digits.
+template <u32 kLanes>
+DEVICE Moments moments_of(const float (&values)[kMomentColumns / kLanes]) {
+    constexpr u32 kFours = 16 / kLanes;
+    float sums[kFours] = {}, squares[kFours] = {};
+    UNROLL for (u32 i = 0; i < 4 * kFours; i++) sums[i / 4] += values[i];
+    float mean = sum_of_fours<kLanes>(sums) / kMomentColumns;
+    UNROLL for (u32 i = 0; i < 4 * kFours; i++) {
+        float distance = values[i] - mean;
+        squares[i / 4] = fused_multiply_add(distance, distance, squares[i / 4]);
+    }
+    return {mean, sum_of_fours<kLanes>(squares)};
 }
 
 /// The scales of kRows rows of a copy in T, of which each has `groups` moments, and which four neighbouring lanes share; all four get them.

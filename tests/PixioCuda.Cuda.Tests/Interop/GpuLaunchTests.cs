@@ -34,15 +34,17 @@ public sealed class GpuLaunchTests
     {
         using GpuDevice device = Emulator.Open(new ComputeCapability(9, 0));
         LoadedKernel kernel = device.LoadKernel(TestKernels.Axpy);
-        foreach (int blocks in (int[])[2, 4, 8])
+        foreach (int blocks in (int[])[2, 4, 8, 12, 16])
         {
             int clusters = device.MaxActiveClusters(kernel, new LaunchConfig(blocks, 32, Cluster: blocks));
-            Assert.InRange(clusters, 1, 32 * device.Info.SmCount / blocks);
+            Assert.InRange(clusters, 1, Math.Max(1, 32 * device.Info.SmCount / blocks));
         }
 
         var without = Assert.Throws<ArgumentException>(() => device.MaxActiveClusters(kernel, new LaunchConfig(1, 32)));
         Assert.Contains("no cluster", without.Message, StringComparison.Ordinal);
         Assert.Throws<ArgumentException>(() => device.MaxActiveClusters(kernel, new LaunchConfig(3, 32, Cluster: 2)));
+        var large = Assert.Throws<ArgumentException>(() => device.MaxActiveClusters(kernel, new LaunchConfig(17, 32, Cluster: 17)));
+        Assert.Contains("its cluster (17, 1, 1) does not have 1 to 16 blocks", large.Message, StringComparison.Ordinal);
     }
 
     [Theory]

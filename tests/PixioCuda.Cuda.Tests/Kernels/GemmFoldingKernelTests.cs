@@ -26,7 +26,7 @@ public sealed class GemmFoldingKernelTests
     {
         using GpuDevice device = Emulator.Open(Hopper);
         GemmShape shape = Applies(m, n, k, Type(element), Enum.Parse<GemmEpilogue>(epilogue));
-        CheckApplies(device, shape, massive, config: null);
+        CheckApplies(device, shape, massive, DefaultModeConfigs.OfWarpgroups(shape));
     }
 
     /// <summary>The same by gemm_few_sm90.cu: tile of tokens x weights, cluster along tokens x weights x K.</summary>
@@ -43,7 +43,7 @@ public sealed class GemmFoldingKernelTests
         CheckApplies(device, shape, massive, FewRows(shape, tile));
     }
 
-    private static void CheckApplies(GpuDevice device, GemmShape shape, double massive, GemmConfig? config)
+    private static void CheckApplies(GpuDevice device, GemmShape shape, double massive, GemmConfig config)
     {
         NormedProductCase test = new(shape, massive);
         GemmKernel kernel = new(device, shape, config);
@@ -62,7 +62,7 @@ public sealed class GemmFoldingKernelTests
         GemmShape shape = Applies(330, 328, 320, Type(element), Enum.Parse<GemmEpilogue>(epilogue));
         byte[]? first = null;
         ulong seed = 1;
-        foreach (WarpgroupGemmConfig config in Configs(shape, device).Where((_, number) => number % everyNth == 0))
+        foreach (GemmConfig config in DefaultModeConfigs.Some(shape, everyNth))
         {
             byte[] c = new NormedProductCase(shape, 100).Run(device, new GemmKernel(device, shape, config), seed++);
             first ??= c;
@@ -86,7 +86,10 @@ public sealed class GemmFoldingKernelTests
     {
         using GpuDevice device = Emulator.Open(Hopper);
         GemmShape shape = Prepares(m, n, k, Type(element));
-        CheckPrepares(device, shape, massive, new(device, shape), new(device, shape with { Folding = GemmFolding.None }));
+        GemmShape none = shape with { Folding = GemmFolding.None };
+        CheckPrepares(
+            device, shape, massive, new(device, shape, DefaultModeConfigs.OfWarpgroups(shape)),
+            new(device, none, DefaultModeConfigs.OfWarpgroups(none)));
     }
 
     /// <summary>The same by gemm_few_sm90.cu: tile of tokens x weights, cluster along tokens x weights x K.</summary>
@@ -142,7 +145,7 @@ public sealed class GemmFoldingKernelTests
         GemmShape shape = Prepares(330, 320, 296, Type(element));
         (byte[] C, byte[] Copy, byte[] Moments)? first = null;
         ulong seed = 1;
-        foreach (WarpgroupGemmConfig config in Configs(shape, device).Where((_, number) => number % everyNth == 0))
+        foreach (GemmConfig config in DefaultModeConfigs.Some(shape, everyNth))
         {
             (byte[] C, byte[] Copy, byte[] Moments) results = RunStream(device, shape, new GemmKernel(device, shape, config), 100, seed++);
             first ??= results;
@@ -168,8 +171,8 @@ public sealed class GemmFoldingKernelTests
         using GpuDevice device = Emulator.Open(Hopper);
         GemmShape prepares = Prepares(M, D, D, ElementType.BF16), applies = Applies(M, D, D, ElementType.BF16, GemmEpilogue.BiasGelu);
         int[] tile = [40, 64, 2, 1, 2];
-        GemmKernel adds = new(device, prepares, fewRows ? FewRows(prepares, tile) : null);
-        GemmKernel norms = new(device, applies, fewRows ? FewRows(applies, tile) : null);
+        GemmKernel adds = new(device, prepares, fewRows ? FewRows(prepares, tile) : DefaultModeConfigs.OfWarpgroups(prepares));
+        GemmKernel norms = new(device, applies, fewRows ? FewRows(applies, tile) : DefaultModeConfigs.OfWarpgroups(applies));
         using DeviceMemory<byte> a = Numbers.Upload(device, Numbers.Normal("a", M * D), ElementType.BF16);
         using DeviceMemory<byte> w = Numbers.Upload(device, Numbers.Normal("w", D * D, 0.1), ElementType.BF16);
         using DeviceMemory<float> bias = Numbers.Upload(device, Numbers.Normal("bias", D));
@@ -218,7 +221,7 @@ public sealed class GemmFoldingKernelTests
     public void Norms_are_folded_into_products_of_compute_capability_9_alone()
     {
         GemmShape applies = Applies(64, 64, 64, ElementType.BF16, GemmEpilogue.Bias), prepares = Prepares(64, 64, 64, ElementType.BF16);
-        Assert.IsType<WarpgroupGemmConfig>(GemmKernel.SelectConfig(applies, DeviceLimits.H200));
+        Assert.True(GemmKernel.SelectConfig(applies, DeviceLimits.H200) is WarpgroupGemmConfig or FewRowsGemmConfig);
         Assert.Equal(0, GemmKernel.SelectConfig(prepares, DeviceLimits.H200).BlockN % GemmFoldingOperands.MomentColumns);
         Assert.Throws<NotSupportedException>(() => GemmKernel.SelectConfig(applies, DeviceLimits.A100));
         GemmShape[] none =
@@ -287,16 +290,6 @@ public sealed class GemmFoldingKernelTests
 
     private static GemmShape Prepares(int m, int n, int k, ElementType element)
         => new(m, n, k, element, ElementType.F32, GemmEpilogue.BiasResidual) { Folding = GemmFolding.Prepares };
-
-    private static WarpgroupGemmConfig[] Configs(GemmShape shape, GpuDevice device)
-    {
-        WarpgroupGemmConfig[] all =
-        [
-            .. WarpgroupGemmTiles.Candidates(shape, DeviceLimits.Of(device.Info)).Select(estimate => estimate.Config).Cast<WarpgroupGemmConfig>(),
-        ];
-        Assert.True(all.Length > 40, "few configurations");
-        return all;
-    }
 
     private static FewRowsGemmConfig FewRows(GemmShape shape, int[] tile)
         => new(shape.Element, shape.Output, tile[0], tile[1], Stages: 4, tile[2], tile[3], tile[4], shape.Epilogue);

@@ -34,8 +34,7 @@ public sealed class GemmWarpgroupKernelTests
         using GpuDevice device = Emulator.Open(Hopper);
         GemmShape shape = new(m, n, k, Type(element), Type(output), Enum.Parse<GemmEpilogue>(epilogue));
         GemmCase test = new(shape);
-        GemmKernel kernel = new(device, shape);
-        Assert.IsType<WarpgroupGemmConfig>(kernel.Config);
+        GemmKernel kernel = new(device, shape, DefaultModeConfigs.OfWarpgroups(shape));
         byte[] first = test.Run(device, kernel, 1);
         for (ulong seed = 2; seed <= Seeds; seed++)
             Assert.Equal(first, test.Run(device, kernel, seed));
@@ -53,16 +52,14 @@ public sealed class GemmWarpgroupKernelTests
         GemmShape shape = new(330, 328, k, Type(element), Type(output), Enum.Parse<GemmEpilogue>(epilogue));
         byte[]? first = null;
         ulong seed = 1;
-        GemmEstimate[] all = [.. WarpgroupGemmTiles.Candidates(shape, DeviceLimits.Of(device.Info))];
-        Assert.True(all.Length > 50, "few configurations");
-        foreach (GemmEstimate estimate in all.Where((_, number) => number % everyNth == 0))
+        foreach (GemmConfig config in DefaultModeConfigs.Some(shape, everyNth))
         {
             GemmCase test = new(shape);
-            byte[] c = test.Run(device, new GemmKernel(device, shape, estimate.Config), seed++);
+            byte[] c = test.Run(device, new GemmKernel(device, shape, config), seed++);
             if (first is null)
                 test.Check(c, Share(shape));
             first ??= c;
-            Assert.True(first.AsSpan().SequenceEqual(c), $"{estimate.Config.Name} gives other bits");
+            Assert.True(first.AsSpan().SequenceEqual(c), $"{config.Name} gives other bits");
         }
 
         // The same rows alone, by what is chosen for few.
@@ -81,7 +78,7 @@ public sealed class GemmWarpgroupKernelTests
         GemmShape stream = new(M, D, D, ElementType.BF16, ElementType.F32, GemmEpilogue.Bias);
         GemmShape inner = new(M, D, D, ElementType.BF16, ElementType.BF16, GemmEpilogue.BiasGelu);
         GemmShape sum = stream with { Epilogue = GemmEpilogue.BiasResidual };
-        GemmKernel first = new(device, inner), second = new(device, stream), third = new(device, sum);
+        GemmKernel first = Kernel(inner), second = Kernel(stream), third = Kernel(sum);
         using DeviceMemory<byte> a = Numbers.Upload(device, Numbers.Normal("a", M * D), ElementType.BF16);
         using DeviceMemory<byte> w = Numbers.Upload(device, Numbers.Normal("w", D * D, 0.1), ElementType.BF16);
         using DeviceMemory<float> bias = Numbers.Upload(device, Numbers.Normal("bias", D));
@@ -91,6 +88,8 @@ public sealed class GemmWarpgroupKernelTests
         byte[] expected = Run(wait: true, 1);
         for (ulong seed = 2; seed <= Seeds; seed++)
             Assert.Equal(expected, Run(wait: false, seed));
+
+        GemmKernel Kernel(GemmShape shape) => new(device, shape, DefaultModeConfigs.OfWarpgroups(shape));
 
         byte[] Run(bool wait, ulong seed)
         {
@@ -116,16 +115,18 @@ public sealed class GemmWarpgroupKernelTests
     public void Products_that_tensor_copies_cannot_do_go_the_portable_way()
     {
         GemmShape shape = new(64, 64, 64, ElementType.BF16, ElementType.BF16, GemmEpilogue.Bias);
-        Assert.IsType<WarpgroupGemmConfig>(GemmKernel.SelectConfig(shape, DeviceLimits.H200));
+        Assert.False(IsPortable(shape, DeviceLimits.H200));
         GemmShape[] others =
         [
             shape with { K = 60 }, shape with { N = 60 }, shape with { Element = ElementType.F32, Output = ElementType.F32 },
             shape with { Epilogue = GemmEpilogue.BiasResidual, Residual = ElementType.BF16 }, shape with { CRows = new(64, 8, 1024) },
         ];
-        Assert.All(others, other => Assert.IsNotType<WarpgroupGemmConfig>(GemmKernel.SelectConfig(other, DeviceLimits.H200)));
-        Assert.IsNotType<WarpgroupGemmConfig>(GemmKernel.SelectConfig(shape, DeviceLimits.A100));
-        Assert.IsNotType<WarpgroupGemmConfig>(
-            GemmKernel.SelectConfig(shape, DeviceLimits.H200 with { ComputeCapability = new ComputeCapability(10, 0) }));
+        Assert.All(others, other => Assert.True(IsPortable(other, DeviceLimits.H200)));
+        Assert.True(IsPortable(shape, DeviceLimits.A100));
+        Assert.True(IsPortable(shape, DeviceLimits.H200 with { ComputeCapability = new ComputeCapability(10, 0) }));
+
+        static bool IsPortable(GemmShape shape, DeviceLimits device)
+            => GemmKernel.SelectConfig(shape, device) is not (WarpgroupGemmConfig or FewRowsGemmConfig);
     }
 
     // As GemmKernelTests has it: four deviations of the ratio of two root mean squares; float32 results by half products may cut off.

@@ -55,6 +55,7 @@ struct Function {
     void (*entry)(const void*) = nullptr;
     EmulatedKernelInfo info{};
     int max_dynamic_shared = 48 * 1024;
+    bool allows_large_clusters = false;
 };
 
 struct Event : Handle {

@@ -83,7 +83,10 @@ int set_attributes(Work& work, const Device& device, const CUlaunchConfig& confi
             return refuse(CUDA_ERROR_INVALID_VALUE, "a launch has an attribute that is not known: " + std::to_string(attribute.id));
         const auto& cluster = attribute.cluster;
         uint64_t blocks = static_cast<uint64_t>(cluster.x) * cluster.y * cluster.z;
-        if (device.properties.major < 9 || blocks == 0 || blocks > 8 || config.gridX % cluster.x || config.gridY % cluster.y
+        if (blocks > 8 && blocks <= 16 && work.function && !work.function->allows_large_clusters)
+            return refuse(CUDA_ERROR_INVALID_CLUSTER_SIZE,
+                "a launch asks for clusters of more than 8 blocks, which the function's attribute does not allow");
+        if (device.properties.major < 9 || blocks == 0 || blocks > 16 || config.gridX % cluster.x || config.gridY % cluster.y
             || config.gridZ % cluster.z)
             return refuse(CUDA_ERROR_INVALID_VALUE,
                 "a launch asks for clusters that the device does not have, or that do not divide its grid");

@@ -147,7 +147,11 @@ int cuFuncSetAttribute(Function* function, int attribute, int value) {
         function->max_dynamic_shared = value;
         return CUDA_SUCCESS;
     }
-    return attribute == 9 || attribute == 14 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;    // carve-out; clusters of 16
+    if (attribute == 14) {    // NON_PORTABLE_CLUSTER_SIZE_ALLOWED
+        function->allows_large_clusters = value != 0;
+        return CUDA_SUCCESS;
+    }
+    return attribute == 9 ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;    // carve-out
 }
 
 int cuFuncGetAttribute(int* value, int attribute, Function* function) {
