@@ -109,20 +109,25 @@ def parquet(path):
     file = pyarrow.parquet.ParquetFile(path)
     table = file.read()
     about = {key.decode(): value.decode() for key, value in file.metadata.metadata.items() if not key.startswith(b"ARROW")}
+    is_half = about["dtype"] == "float16"    # then a row is bytes
     ids, rows, failures = [], [], []
     for name, embedding, error in zip(table["id"].to_pylist(), table["embedding"].to_pylist(), table["error"].to_pylist()):
         if (embedding is None) == (error is None):
             raise ValueError(f"{name} has {'neither' if error is None else 'both'} an embedding and an error")
         if error is None:
             ids.append(name)
-            rows.append(embedding)
+            rows.append(halves(embedding) if is_half else embedding)
         else:
             failures.append({"image": name})
     lengths = {len(row) for row in rows}
     if len(lengths) > 1:
         raise ValueError(f"its embeddings have {sorted(lengths)} numbers")
     return output(
-        ids, "f", [len(rows), *lengths], tuple(number for row in rows for number in row), failures, about["model_sha256"])
+        ids, "e" if is_half else "f", [len(rows), *lengths], tuple(number for row in rows for number in row), failures, about["model_sha256"])
+
+
+def halves(row):
+    return list(struct.unpack(f"<{len(row) // 2}e", row))
 
 
 def flat(value):

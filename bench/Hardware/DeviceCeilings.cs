@@ -1,11 +1,12 @@
 using System.Globalization;
 using PixioCuda.Bench.Suites.Cuda;
 using PixioCuda.Interop;
+using PixioCuda.Kernels;
 
 namespace PixioCuda.Bench.Hardware;
 
 /// <summary>What a CUDA device reaches at best, measured: a large copy within its memory, and a large bfloat16 product by cuBLASLt. The
-/// figures beside which kernels are to be seen.</summary>
+/// figures beside which kernels are to be seen; and how many clusters of each size it holds, by which the products' tiles are chosen.</summary>
 internal static class DeviceCeilings
 {
     private const int WarmUp = 3;
@@ -28,6 +29,7 @@ internal static class DeviceCeilings
 
         using GpuDevice device = GpuDevice.Open();
         using GpuStream stream = device.CreateStream();
+        Clusters(device);
         Copy(device, stream);
         if (CudaLibraries.Find(CudaLibraryKind.CublasLt, out CudaLibraryException? failure) is null)
         {
@@ -37,6 +39,15 @@ internal static class DeviceCeilings
 
         Product(device, stream);
         return 0;
+    }
+
+    private static void Clusters(GpuDevice device)
+    {
+        if (device.Info.ComputeCapability.Major < 9)
+            return;
+        var counts = ClusterCounts.Of(device);
+        string list = string.Join(',', Enumerable.Range(1, ClusterCounts.Most).Select(blocks => counts[blocks]));
+        Console.WriteLine($"{{\"clusters_of_1_to_{ClusterCounts.Most}_blocks\":[{list}]}}");
     }
 
     private static void Copy(GpuDevice device, GpuStream stream)

@@ -6,19 +6,19 @@ using PixioCuda.Kernels;
 namespace PixioCuda.Bench.Hardware;
 
 /// <summary>Every configuration of an encoder's matrix products on a device of compute capability 9.0: what each takes beside what the
-/// table of waves expects, so that its constants can be set by what was measured. All of them must give the same bits, which is checked
-/// first; those for few rows may give others, and it is said which do.</summary>
+/// table of waves expects, so that its constants can be set by what was measured. All that the default mode can choose must give the same
+/// bits, which is checked first; those whose blocks share K may give others, and it is said which do.</summary>
 internal static class TileTimes
 {
     private const int Launches = 20, Rounds = 7;
 
-    // There are hundreds for few rows: the best by the table, beside the best of those that are taken otherwise.
-    private const int SameOfFast = 4, OthersOfFast = 40;
+    // There are hundreds for few rows: the best by the table. Beside those that share K, the best of the others.
+    private const int FewRows = 40, WarpgroupsOfFast = 4;
 
     /// <summary>Prints a table for a preset at some batches, 256 x 256 pictures in bf16, the fastest first.</summary>
     /// <param name="preset">The encoder.</param>
     /// <param name="batches">The batches.</param>
-    /// <param name="fast">Whether those whose bits may depend on the batch are measured too.</param>
+    /// <param name="fast">Whether blocks may share K, which gives bits that depend on the batch.</param>
     /// <returns>The exit code: 1 where a configuration gives other bits, 2 for an unknown preset, 3 without such a device.</returns>
     public static int Run(string preset, IReadOnlyList<int> batches, bool fast)
     {
@@ -83,19 +83,20 @@ internal static class TileTimes
         device.Upload(moments, (ReadOnlySpan<float>)standard);
         GemmFoldingOperands folding = new(moments.Pointer.As<byte>(), bias.Pointer, copy.Pointer.As<byte>(), 1e-6f);
         var limits = DeviceLimits.Of(device);
-        // Those whose bits are the same come first: the others are held against them.
-        (int same, int others) = (BenchSize.IsSmoke, fast) switch
+        // The first is what the others' bits are held against.
+        (int warpgroups, int fewRows) = (BenchSize.IsSmoke, fast) switch
         {
-            (true, false) => (2, 0),
-            (true, true) => (1, 1),
-            (false, false) => (int.MaxValue, 0),
-            (false, true) => (SameOfFast, OthersOfFast),
+            (true, _) => (1, 1),
+            (false, false) => (int.MaxValue, FewRows),
+            (false, true) => (WarpgroupsOfFast, FewRows),
         };
         GemmEstimate[] estimates =
         [
-            .. WarpgroupGemmTiles.Candidates(shape, limits).OrderBy(estimate => estimate.Cycles).Take(same),
-            .. FewRowsGemmTiles.Candidates(shape, limits, splitsK: true).OrderBy(estimate => estimate.Cycles).Take(others),
+            .. WarpgroupGemmTiles.Candidates(shape, limits).OrderBy(estimate => estimate.Cycles).Take(warpgroups),
+            .. FewRowsGemmTiles.Candidates(shape, limits, splitsK: fast).OrderBy(estimate => estimate.Cycles).Take(fewRows),
         ];
+        // On all cores: compiling takes longer than measuring.
+        Parallel.ForEach(estimates, estimate => device.LoadKernel(estimate.Config.Source));
         GemmEstimate choice = estimates.MinBy(estimate => estimate.Cycles)!;
         List<(GemmEstimate Estimate, double Seconds, bool IsSame)> measured = [];
         byte[]? first = null;
@@ -108,7 +109,7 @@ internal static class TileTimes
             device.Download(c, bits.AsSpan());
             first ??= bits;
             bool isSame = first.AsSpan().SequenceEqual(bits);
-            if (!isSame && estimate.Config is not FewRowsGemmConfig)
+            if (!isSame && estimate.Config is not FewRowsGemmConfig { Splits: > 1 })
             {
                 Console.Error.WriteLine($"{name} at batch {batch}: {estimate.Config.Name} gives other bits than the rest.");
                 return false;

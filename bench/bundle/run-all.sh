@@ -64,7 +64,7 @@ speed       profile-64    60  each kernel's time at batch 64
 speed       preprocess    30  pictures through the pipeline, preprocessed on the GPU and on the CPU
 speed       load          90  loading from a cold and a warm file
 speed       tiles        180  every configuration of the products, beside what was expected
-speed       tiles-fast   120  those for few rows too, and whose bits are the same
+speed       tiles-fast   120  those for few rows whose blocks share K, too
 peers       eager        150  transformers eager (sdpa), batch 1, 8, 32, 64, 128
 peers       compile-1     90  torch.compile, batch 1
 peers       compile-64    90  torch.compile, batch 64

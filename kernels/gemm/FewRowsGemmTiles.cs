@@ -20,19 +20,9 @@ internal static class FewRowsGemmTiles
     private const int FewestSlices = 4;
 
     // 192 weights are three warpgroups, which leave a lane registers for the sums of 176 tokens.
-    private static readonly (int Weights, int MostTokens)[] Tiles = [(64, 256), (128, 256), (192, 176)];
+    private static readonly Tile[] Tiles = [new(64, 256), new(128, 256), new(192, 176)];
 
-    private static readonly (int M, int N, int Splits)[] Clusters =
-    [
-        .. from m in Enumerable.Range(1, ClusterCounts.Most)
-           from n in Enumerable.Range(1, ClusterCounts.Most)
-           from splits in Enumerable.Range(1, ClusterCounts.Most)
-           where m * n * splits <= ClusterCounts.Most
-           orderby m * n * splits, splits
-           select (m, n, splits),
-    ];
-
-    private static readonly (int M, int N, int Splits)[] WithoutSplits = [.. Clusters.Where(cluster => cluster.Splits == 1)];
+    private static readonly Cluster[] Clusters = AllClusters();
 
     /// <summary>All configurations that a product can have on a device such that its blocks come in two waves at most, with what each is
     /// expected to take; none where the product cannot go by wgmma, or has too many rows.</summary>
@@ -41,15 +31,39 @@ internal static class FewRowsGemmTiles
     /// <param name="splitsK">Whether blocks may share K, which gives other bits.</param>
     public static IEnumerable<GemmEstimate> Candidates(GemmShape shape, DeviceLimits device, bool splitsK)
     {
+        // Loops: an engine that starts goes through all of this, and queries over numbers would be compiled anew each time.
         if (!WarpgroupGemmTiles.Allows(shape, device))
-            return [];
-        return from tile in Tiles
-               from tokens in TokenTiles(shape.M).Where(tokens => tokens <= tile.MostTokens)
-               from cluster in splitsK ? Clusters : WithoutSplits
-               where device.Clusters[cluster.M * cluster.N * cluster.Splits] > 0
-               let config = Config(shape, tokens, tile.Weights, cluster, device)
-               where config is not null && IsUseful(shape, config) && Waves(shape, config, device) <= MostWaves
-               select Estimate(config, shape, device);
+            yield break;
+        foreach (Tile tile in Tiles)
+        {
+            foreach (int tokens in TokenTiles(shape.M))
+            {
+                foreach (Cluster cluster in Clusters)
+                {
+                    if (tokens <= tile.MostTokens && (splitsK || cluster.Splits == 1) && Fits(shape, tokens, tile.Weights, cluster, device)
+                        && Config(shape, tokens, tile.Weights, cluster, device) is FewRowsGemmConfig config)
+                        yield return Estimate(config, shape, device);
+                }
+            }
+        }
+    }
+
+    private static Cluster[] AllClusters()
+    {
+        List<Cluster> clusters = [];
+        for (int blocks = 1; blocks <= ClusterCounts.Most; blocks++)
+        {
+            for (int splits = 1; splits <= blocks; splits++)
+            {
+                for (int m = 1; m <= blocks / splits; m++)
+                {
+                    if (blocks % splits == 0 && blocks / splits % m == 0)
+                        clusters.Add(new Cluster(m, blocks / splits / m, splits));
+                }
+            }
+        }
+
+        return [.. clusters];
     }
 
     /// <summary>The rows in one to many equal parts, of whole groups of 8: what wgmma's columns can be.</summary>
@@ -70,8 +84,17 @@ internal static class FewRowsGemmTiles
         }
     }
 
-    private static FewRowsGemmConfig? Config(
-        GemmShape shape, int tokens, int weights, (int M, int N, int Splits) cluster, DeviceLimits device)
+    /// <summary>Whether every block of a cluster has something to do, and they come in a few waves.</summary>
+    private static bool Fits(GemmShape shape, int tokens, int weights, Cluster cluster, DeviceLimits device)
+    {
+        int rows = (shape.M + tokens - 1) / tokens, columns = (shape.N + weights - 1) / weights;
+        if (cluster.M > rows || cluster.N > columns || (cluster.Splits > 1 && Slices(shape) < FewestSlices * cluster.Splits))
+            return false;
+        long clusters = (long)((rows + cluster.M - 1) / cluster.M) * ((columns + cluster.N - 1) / cluster.N);
+        return clusters <= (long)MostWaves * device.Clusters[cluster.Blocks];
+    }
+
+    private static FewRowsGemmConfig? Config(GemmShape shape, int tokens, int weights, Cluster cluster, DeviceLimits device)
     {
         FewRowsGemmConfig one = new(
             shape.Element, shape.Output, tokens, weights, 1, cluster.M, cluster.N, cluster.Splits, shape.Epilogue);
@@ -79,14 +102,6 @@ internal static class FewRowsGemmTiles
         FewRowsGemmConfig config = one with { Stages = stages };
         int ringBytes = stages * (tokens + weights) * WarpgroupGemmConfig.SliceK * shape.Element.ByteCount();
         return stages < FewestStages || config.SumBytes > ringBytes ? null : config;
-    }
-
-    /// <summary>Whether every block of a cluster has something to do.</summary>
-    private static bool IsUseful(GemmShape shape, FewRowsGemmConfig config)
-    {
-        (long rows, long columns) = config.Tiles(shape);
-        return config.ClusterM <= rows && config.ClusterN <= columns
-            && (config.Splits == 1 || Slices(shape) >= FewestSlices * config.Splits);
     }
 
     private static long Waves(GemmShape shape, FewRowsGemmConfig config, DeviceLimits device)
@@ -121,5 +136,14 @@ internal static class FewRowsGemmTiles
         return new GemmEstimate(config, clusters, waves, mainloop, epilogue, cycles);
 
         double Mainloop(double copies) => Math.Max(Math.Max(Math.Max(multiply, shared), Math.Max(copies, latency)), scales);
+    }
+
+    /// <summary>Weights of a tile, and the most tokens of one.</summary>
+    private sealed record Tile(int Weights, int MostTokens);
+
+    /// <summary>Blocks along the tokens, the weights and K.</summary>
+    private sealed record Cluster(int M, int N, int Splits)
+    {
+        public int Blocks => M * N * Splits;
     }
 }

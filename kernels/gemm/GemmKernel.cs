@@ -101,7 +101,10 @@ internal sealed class GemmKernel
             Require("the bias", bias.As<byte>(), Math.Min(16, Config.Vector * sizeof(float)));
         if (_shape.HasResidual)
             Require("the residual", residual, Config.Vector * _shape.Residual.ByteCount());
-        if (_shape.Folding != GemmFolding.None)
+        // By what is there, kernels know what to do.
+        if (_shape.Folding == GemmFolding.None)
+            folding = default;
+        else
             Require("the moments", folding.Moments, GemmFoldingOperands.MomentByteCount);
         if (_shape.Folding == GemmFolding.Applies)
             Require("the sums of W's rows", folding.RowSums.As<byte>(), 2 * sizeof(float));

@@ -1,5 +1,5 @@
-// C[M, N] = epilogue(A[M, K] W[N, K]^T) in bf16 or f16 on the tensor cores of sm_90a for few rows: what gemm_sm90.cu computes, but for
-// bits.
+// C[M, N] = epilogue(A[M, K] W[N, K]^T) in bf16 or f16 on the tensor cores of sm_90a for few rows: what gemm_sm90.cu computes, with the same
+// bits where SPLITS is 1.
 //
 // Precision   As gemm_sm90.cu. K may be split among the blocks of a cluster: each part is summed in one accumulator, ascending, and the
 //             parts are added in their order. So bits depend on SPLITS, which the number of rows decides; they are the same in every run.

@@ -132,12 +132,6 @@ internal sealed class EmbedCommand
             throw new UsageException($"--hidden-states are written to {Safetensors} files only: add --output FILE{Safetensors}.");
         if (extension == ".parquet" && kind == EmbeddingKind.Dense2d)
             throw new UsageException("A .parquet file has one vector in each row: write dense-2d to .safetensors, .npy or .jsonl.");
-        if (extension == ".parquet" && dtype == DType.F16)
-        {
-            throw new UsageException("A .parquet file stores numbers as f32, because what writes it knows no half precision: "
-                + "leave out --dtype f16, or write .npy or .safetensors.");
-        }
-
         if (extension is null && dtype == DType.F16)
             throw new UsageException("--dtype says how files store numbers: add --output FILE.");
     }

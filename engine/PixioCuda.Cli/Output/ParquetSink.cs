@@ -1,40 +1,34 @@
 using Parquet;
 using Parquet.Schema;
+using PixioCuda.Weights;
 
 namespace PixioCuda.Cli.Output;
 
-/// <summary>A row for each picture as .parquet: <c>id</c>, <c>embedding</c> (a list of floats, null where the picture failed) and
-/// <c>error</c> (null where it did not); how it was made is in the file's own metadata. Nothing is compressed: embeddings do not get
-/// smaller by it.</summary>
+/// <summary>A row for each picture as .parquet: <c>id</c>, <c>embedding</c> (null where the picture failed) and <c>error</c> (null where it
+/// did not); how it was made is in the file's own metadata. Nothing is compressed: embeddings do not get smaller by it.</summary>
 internal sealed class ParquetSink : IFeatureSink
 {
     /// <summary>Rows of a row group: cut by count, so that the same pictures give the same bytes.</summary>
     public const int GroupRows = 1000;
 
-    // Levels of a column of optional lists of required values: a value, and a list that is null.
-    private const int ValueLevel = 2;
-    private const int NullLevel = 0;
-
     private readonly FeatureFormat _format;
     private readonly OutputFile _file;
     private readonly ParquetWriter _writer;
     private readonly DataField<string> _idField = new("id", nullable: false);
-    private readonly DataField<float> _valueField = new("element", nullable: false);
+    private readonly ParquetEmbeddings _embeddings;
     private readonly DataField<string> _errorField = new("error", nullable: true);
     private readonly List<string> _ids = [];
     private readonly List<string?> _errors = [];
-    private readonly List<float> _values = [];
-    private readonly List<int> _definitionLevels = [];
-    private readonly List<int> _repetitionLevels = [];
     private int? _length;
 
     public ParquetSink(string path, FeatureFormat format)
     {
         _format = format;
+        _embeddings = format.DType == DType.F16 ? new HalfEmbeddings("embedding") : new FloatEmbeddings("embedding");
         _file = OutputFile.Create(path);
         try
         {
-            ParquetSchema schema = new(_idField, new ListField("embedding", _valueField), _errorField);
+            ParquetSchema schema = new(_idField, _embeddings.Field, _errorField);
             ParquetOptions options = new() { CompressionMethod = CompressionMethod.None, DictionaryEncodingThreshold = 0 };
             _writer = ParquetWriter.CreateAsync(schema, _file.Content, options).GetAwaiter().GetResult();
             _writer.CustomMetadata = format.Stamp.ToMetadata();
@@ -53,20 +47,13 @@ internal sealed class ParquetSink : IFeatureSink
         if (values.Length != _length)
             throw new InputException($"The embedding of {picture} has {values.Length} numbers, those before it {_length}.");
         _format.RequireRange(picture, tensors[0]);
-        _values.AddRange(values);
-        for (int i = 0; i < values.Length; i++)
-        {
-            _definitionLevels.Add(ValueLevel);
-            _repetitionLevels.Add(i == 0 ? 0 : 1);
-        }
-
+        _embeddings.Add(values);
         EndRow(picture, null);
     }
 
     public void AddFailure(FailedPicture failure)
     {
-        _definitionLevels.Add(NullLevel);
-        _repetitionLevels.Add(0);
+        _embeddings.AddNull();
         EndRow(failure.Id, failure.Reason);
     }
 
@@ -93,18 +80,14 @@ internal sealed class ParquetSink : IFeatureSink
         WriteGroupAsync().GetAwaiter().GetResult();
         _ids.Clear();
         _errors.Clear();
-        _values.Clear();
-        _definitionLevels.Clear();
-        _repetitionLevels.Clear();
+        _embeddings.Clear();
     }
 
     private async Task WriteGroupAsync()
     {
         using ParquetRowGroupWriter group = _writer.CreateRowGroup();
         await group.WriteAsync(_idField, _ids).ConfigureAwait(false);
-        await group.WriteAllPartsAsync<float>(
-            _valueField, _values.ToArray(), _definitionLevels.ToArray(), _repetitionLevels.ToArray(),
-            CancellationToken.None).ConfigureAwait(false);
+        await _embeddings.WriteAsync(group).ConfigureAwait(false);
         await group.WriteAsync(_errorField, _errors!).ConfigureAwait(false);
         group.CompleteValidate();
     }

@@ -17,6 +17,9 @@ internal sealed class CudaCompiler(
 {
     private readonly CudaTensorTypes _types = new(graph, precision);
 
+    // Blocks are alike: each product's configuration is chosen once.
+    private readonly Dictionary<GemmShape, GemmKernel> _products = [];
+
     private PixioConfig Config => graph.Config;
 
     private int Batch => graph.Shape.Batch;
@@ -101,7 +104,8 @@ internal sealed class CudaCompiler(
     private CudaStep Linear(LinearOp op)
     {
         GemmShape shape = ProductOf(op, _types, precision);
-        GemmKernel kernel = new(device, shape, fast: fast);
+        if (!_products.TryGetValue(shape, out GemmKernel? kernel))
+            _products.Add(shape, kernel = new GemmKernel(device, shape, fast: fast));
         DevicePointer<byte> weight = weights.Matrix(op.Weight);
         DevicePointer<float> bias = op.Bias is WeightKey key ? weights.Vector(key) : default;
         long input = OffsetOf(op.Input), output = OffsetOf(op.Output);

@@ -35,7 +35,6 @@ public class UsageTests
         { "embed x.png --model random:vitb16 --output out --format npy --shard half", "I/N" },
         { "embed x.png --model random:vitb16 --fail-fast --max-failures 3", "not both" },
         { "embed x.png --model random:vitb16 --output out.parquet --embedding dense-2d", ".safetensors" },
-        { "embed x.png --model random:vitb16 --output out.parquet --dtype f16", ".npy" },
         { "embed x.png --model random:vitb16 --dtype f16", "--output" },
         { "embed - --model random:vitb16 --output out --format npy", "standard input" },
         { "features x.png --model random:vitb16", "--output" },

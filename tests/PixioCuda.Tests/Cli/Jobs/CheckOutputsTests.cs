@@ -14,7 +14,7 @@ public sealed class CheckOutputsTests : IDisposable
     [Fact]
     public async Task Outputs_of_every_kind_agree()
     {
-        string[] files = [Embed("a.npy"), Embed("a.safetensors"), Embed("a.parquet"), Embed("a.jsonl"), Embed("h.npy", "f16"), Embed("h.safetensors", "f16")];
+        string[] files = [Embed("a.npy"), Embed("a.safetensors"), Embed("a.parquet"), Embed("a.jsonl"), Embed("h.npy", "f16"), Embed("h.safetensors", "f16"), Embed("h.parquet", "f16")];
         ScriptRun run = await CheckAsync(files);
         Assert.True(run.ExitCode == 0, run.Error);
         string[] lines = run.Out.Split('\n', StringSplitOptions.RemoveEmptyEntries);

@@ -224,14 +224,18 @@ public sealed class EmbedJobTests : IDisposable
     [Theory]
     [InlineData("npy")]
     [InlineData("safetensors")]
+    [InlineData("parquet")]
     [InlineData("jsonl")]
     public void Half_precision_is_the_nearest_half(string format)
     {
         string pictures = _data.Folder("pictures", 0, 6);
-        Assert.Equal(0, Job(format, [pictures, "--dtype", "f16"]).ExitCode);
+        File.WriteAllText(Path.Combine(pictures, "00002a.png"), "no picture");
+        Assert.Equal(5, Job(format, [pictures, "--dtype", "f16"]).ExitCode);
         using PixioModel model = CliData.Load();
         ReadOutput read = OutputReaders.Read(Path.Combine(Output, $"part-00000.{format}"));
         Assert.Equal("float16", read.Stamp["dtype"]);
+        Assert.Equal(6, read.Ids.Length);
+        Assert.Equal($"{pictures}/00002a.png", Assert.Single(read.Failures).Id);
         for (int number = 0; number < 6; number++)
             Assert.Equal(_data.Embedding(model, number).Select(value => (float)(Half)value), read.Embeddings[number]);
     }

@@ -58,18 +58,14 @@ internal static class OutputReaders
         int open = header.IndexOf('(', StringComparison.Ordinal), close = header.IndexOf(')', StringComparison.Ordinal);
         int[] shape = [.. header[(open + 1)..close].Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
             .Select(text => int.Parse(text, System.Globalization.CultureInfo.InvariantCulture))];
-        float[] values = new float[(file.Length - 10 - headerLength) / 2];
-        for (int i = 0; i < values.Length; i++)
-            values[i] = FromHalf(BinaryPrimitives.ReadUInt16LittleEndian(file.AsSpan(10 + headerLength + (2 * i))));
-        return (shape, values);
+        return (shape, Halves(file.AsSpan(10 + headerLength)));
     }
 
     private static ReadOutput ReadSafetensors(string path)
     {
         StoredTensor tensor = MinimalSafetensors.Read(path)["embeddings"];
         float[] values = tensor.DType == "F16"
-            ? [.. Enumerable.Range(0, tensor.Bytes.Length / 2).Select(i =>
-                FromHalf(BinaryPrimitives.ReadUInt16LittleEndian(tensor.Bytes.AsSpan(2 * i))))]
+            ? Halves(tensor.Bytes)
             : tensor.Floats();
         Dictionary<string, string> metadata = CliData.Metadata(path);
         using var failures = JsonDocument.Parse(metadata.GetValueOrDefault("failures") ?? "[]");
@@ -112,7 +108,8 @@ internal static class OutputReaders
         using FileStream file = File.OpenRead(path);
         await using ParquetReader reader = await ParquetReader.CreateAsync(file);
         DataField[] fields = reader.Schema.GetDataFields();
-        Assert.Equal(["id", "embedding/list/element", "error"], fields.Select(field => field.Path.ToString()));
+        bool isHalf = reader.CustomMetadata["dtype"] == "float16";
+        Assert.Equal(["id", isHalf ? "embedding" : "embedding/list/element", "error"], fields.Select(field => field.Path.ToString()));
         for (int index = 0; index < reader.RowGroupCount; index++)
         {
             using ParquetRowGroupReader group = reader.OpenRowGroupReader(index);
@@ -120,34 +117,62 @@ internal static class OutputReaders
             string[] groupIds = new string[rows], errors = new string[rows];
             await group.ReadAsync(fields[0], groupIds);
             await group.ReadAsync(fields[2], errors);
-            int levels = (int)group.GetMetadata(fields[1])!.MetaData!.NumValues;
-            float[] values = new float[levels];
-            int[] definition = new int[levels], repetition = new int[levels];
-            await group.ReadRawAsync<float>(fields[1], values, definition, repetition);
-            int next = 0, level = 0;
+            float[]?[] groupEmbeddings = isHalf ? await HalfRowsAsync(group, fields[1], rows) : await FloatRowsAsync(group, fields[1], rows);
             for (int row = 0; row < rows; row++)
             {
-                List<float> embedding = [];
-                do
+                Assert.Equal(groupEmbeddings[row] is null, errors[row] is not null);
+                if (groupEmbeddings[row] is float[] embedding)
                 {
-                    if (definition[level] == 2)
-                        embedding.Add(values[next++]);
-                    level++;
+                    ids.Add(groupIds[row]);
+                    embeddings.Add(embedding);
                 }
-                while (level < levels && repetition[level] > 0);
-                Assert.Equal(embedding.Count == 0, errors[row] is not null);
-                if (embedding.Count == 0)
+                else
                 {
                     failures.Add((groupIds[row], errors[row]));
-                    continue;
                 }
-
-                ids.Add(groupIds[row]);
-                embeddings.Add([.. embedding]);
             }
         }
 
         return new ReadOutput([.. ids], [.. embeddings], [.. failures], reader.CustomMetadata);
+    }
+
+    private static async Task<float[]?[]> FloatRowsAsync(ParquetRowGroupReader group, DataField field, int rows)
+    {
+        int levels = (int)group.GetMetadata(field)!.MetaData!.NumValues;
+        float[] values = new float[levels];
+        int[] definition = new int[levels], repetition = new int[levels];
+        await group.ReadRawAsync<float>(field, values, definition, repetition);
+        float[]?[] embeddings = new float[]?[rows];
+        int next = 0, level = 0;
+        for (int row = 0; row < rows; row++)
+        {
+            List<float> embedding = [];
+            do
+            {
+                if (definition[level] == 2)
+                    embedding.Add(values[next++]);
+                level++;
+            }
+            while (level < levels && repetition[level] > 0);
+            embeddings[row] = embedding.Count == 0 ? null : [.. embedding];
+        }
+
+        return embeddings;
+    }
+
+    private static async Task<float[]?[]> HalfRowsAsync(ParquetRowGroupReader group, DataField field, int rows)
+    {
+        byte[]?[] bytes = new byte[]?[rows];
+        await group.ReadAsync(field, bytes!);
+        return [.. bytes.Select(row => row is null ? null : Halves(row))];
+    }
+
+    private static float[] Halves(ReadOnlySpan<byte> bytes)
+    {
+        float[] values = new float[bytes.Length / 2];
+        for (int i = 0; i < values.Length; i++)
+            values[i] = FromHalf(BinaryPrimitives.ReadUInt16LittleEndian(bytes[(2 * i)..]));
+        return values;
     }
 
     private static float[][] Rows(float[] values, int[] shape)
