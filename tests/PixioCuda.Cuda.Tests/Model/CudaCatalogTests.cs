@@ -75,7 +75,7 @@ public sealed class CudaCatalogTests
     ];
 
     // Blocks and taps have the same products over and over, and each is chosen from thousands of configurations.
-    private static IKernelConfig ConfigOf(GemmShape shape, DeviceLimits device, bool fast)
+    private static GemmConfig ConfigOf(GemmShape shape, DeviceLimits device, bool fast)
         => Products.GetOrAdd((shape, device, fast), static key => GemmKernel.SelectConfig(key.Shape, key.Device, key.Fast));
 
     private static IEnumerable<IKernelConfig> Launches(PixioConfig config, Precision precision, DeviceLimits device, int batch, EncoderTaps taps)
