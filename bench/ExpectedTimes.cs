@@ -84,7 +84,7 @@ internal static class ExpectedTimes
 
     private static Launch Product(string what, int times, GemmShape shape, bool fast)
     {
-        GemmEstimate estimate = GemmKernel.Estimates(shape, Device, fast).MinBy(candidate => candidate.Cycles)!;
+        GemmEstimate estimate = Sm90GemmChoice.Of(shape, GemmKernel.Estimates(shape, Device, fast));
         // Cycles at the clock that power leaves to busy tensor cores; few rows do not keep them busy.
         double cores = shape.Flops / (2 * MultiplyAddsPerCycle * Device.SmCount * estimate.Cycles);
         double cycles = estimate.Cycles / (cores > 0.7 ? ProductClock : Clock), bytes = estimate.Config.Work(shape).DramBytes / CopyBytesPerSecond;

@@ -12,10 +12,9 @@ namespace PixioCuda.Kernels;
 /// <param name="ClusterN">Blocks along the weights, which share the copies of A.</param>
 /// <param name="Splits">Blocks along K, whose sums are added.</param>
 /// <param name="Epilogue">What follows the product.</param>
-/// <param name="Folding">What it does for a LayerNorm that has no kernel of its own.</param>
 internal sealed record FewRowsGemmConfig(
     ElementType Element, ElementType Output, int BlockM, int BlockN, int Stages, int ClusterM, int ClusterN, int Splits,
-    GemmEpilogue Epilogue, GemmFolding Folding = GemmFolding.None)
+    GemmEpilogue Epilogue)
     : GemmConfig(BlockM, BlockN, WarpgroupGemmConfig.SliceK, Stages, 1, Epilogue, 16, ColumnsOfLane, false)
 {
     /// <summary>Columns of C that a lane finishes at a time.</summary>
@@ -37,7 +36,6 @@ internal sealed record FewRowsGemmConfig(
 
     public override KernelSource Source => KernelText.Source<GemmFewSm90Args>(
         "gemm_few_sm90", new("ELEMENT", Element.DeviceName()), new("OUTPUT", Output.DeviceName()), new("EPILOGUE", $"k{Epilogue}"),
-        new("FOLDING", $"k{Folding}"),
         new("BLOCK_M", $"{BlockM}"), new("BLOCK_N", $"{BlockN}"), new("STAGES", $"{Stages}"), new("CLUSTER_M", $"{ClusterM}"),
         new("CLUSTER_N", $"{ClusterN}"), new("SPLITS", $"{Splits}"));
 
@@ -45,8 +43,8 @@ internal sealed record FewRowsGemmConfig(
 
     public override int SharedBytes => base.SharedBytes + (2 * Stages * MBarrierBytes) + ScaleBytes;
 
-    /// <summary>Mean and scale of the tile's tokens, where folding applies.</summary>
-    public int ScaleBytes => Folding == GemmFolding.Applies ? BlockM * GemmFoldingOperands.MomentByteCount : 0;
+    /// <summary>Mean and scale of the tile's tokens, where folding can apply.</summary>
+    public int ScaleBytes => Epilogue is GemmEpilogue.Bias or GemmEpilogue.BiasGelu ? BlockM * GemmFoldingOperands.MomentByteCount : 0;
 
     /// <summary>The sums that take the stages' place, with four columns of padding.</summary>
     public int SumBytes => BlockM * (BlockN + 4) * sizeof(float);

@@ -97,7 +97,7 @@ internal static class FewRowsGemmTiles
     private static FewRowsGemmConfig? Config(GemmShape shape, int tokens, int weights, Cluster cluster, DeviceLimits device)
     {
         FewRowsGemmConfig one = new(
-            shape.Element, shape.Output, tokens, weights, 1, cluster.M, cluster.N, cluster.Splits, shape.Epilogue, shape.Folding);
+            shape.Element, shape.Output, tokens, weights, 1, cluster.M, cluster.N, cluster.Splits, shape.Epilogue);
         int stages = Math.Min(MostStages, (device.SharedBytesPerBlock - one.ScaleBytes) / (one.SharedBytes - one.ScaleBytes));
         FewRowsGemmConfig config = one with { Stages = stages };
         int ringBytes = stages * (tokens + weights) * WarpgroupGemmConfig.SliceK * shape.Element.ByteCount();

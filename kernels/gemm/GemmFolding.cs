@@ -2,8 +2,8 @@ using PixioCuda.Interop;
 
 namespace PixioCuda.Kernels;
 
-/// <summary>What a matrix product does for a LayerNorm that has no kernel of its own; the names are those of
-/// kernels/include/folding.cuh.</summary>
+/// <summary>What a matrix product does for a LayerNorm that has no kernel of its own. A launch decides it: the kernels are the
+/// same.</summary>
 internal enum GemmFolding
 {
     /// <summary>Nothing.</summary>

@@ -56,7 +56,7 @@ internal sealed class GemmKernel
     public GemmConfig Config { get; }
 
     /// <summary>The configuration that is expected to be fastest (<see cref="GemmTiles"/>, on sm_90 <see cref="WarpgroupGemmTiles"/> where
-    /// it can be); of the portable ones within a tenth of it, which the estimate
+    /// it can be, where <see cref="Sm90GemmChoice"/> decides among equals); of the portable ones within a tenth of it, which the estimate
     /// cannot tell apart, the one with the largest tile, since that asks least of the caches. With <paramref name="fast"/> also those of
     /// <see cref="FewRowsGemmTiles"/>, whose bits are others.</summary>
     /// <exception cref="ArgumentException">The shape is none of a matrix product.</exception>
@@ -65,7 +65,7 @@ internal sealed class GemmKernel
     {
         shape.Validate();
         if (WarpgroupGemmTiles.Allows(shape, device))
-            return Estimates(shape, device, fast).MinBy(estimate => estimate.Cycles)!.Config;
+            return Sm90GemmChoice.Of(shape, Estimates(shape, device, fast)).Config;
         if (shape.Folding != GemmFolding.None)
             throw new NotSupportedException($"LayerNorm is folded into products of compute capability 9.0 alone, and {shape} is none.");
         (GemmConfig Config, double Cycles)[] candidates = [.. GemmTiles.Candidates(shape, device)];
@@ -101,7 +101,10 @@ internal sealed class GemmKernel
             Require("the bias", bias.As<byte>(), Math.Min(16, Config.Vector * sizeof(float)));
         if (_shape.HasResidual)
             Require("the residual", residual, Config.Vector * _shape.Residual.ByteCount());
-        if (_shape.Folding != GemmFolding.None)
+        // By what is there, kernels know what to do.
+        if (_shape.Folding == GemmFolding.None)
+            folding = default;
+        else
             Require("the moments", folding.Moments, GemmFoldingOperands.MomentByteCount);
         if (_shape.Folding == GemmFolding.Applies)
             Require("the sums of W's rows", folding.RowSums.As<byte>(), 2 * sizeof(float));

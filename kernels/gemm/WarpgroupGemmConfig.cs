@@ -13,10 +13,9 @@ namespace PixioCuda.Kernels;
 /// <param name="ClusterM">Blocks below each other, which share the copies of W.</param>
 /// <param name="ClusterN">Blocks beside each other, which share the copies of A.</param>
 /// <param name="Epilogue">What follows the product.</param>
-/// <param name="Folding">What it does for a LayerNorm that has no kernel of its own.</param>
 internal sealed record WarpgroupGemmConfig(
     ElementType Element, ElementType Output, int BlockM, int BlockN, int Stages, int Consumers, bool PingPong, int ClusterM,
-    int ClusterN, GemmEpilogue Epilogue, GemmFolding Folding = GemmFolding.None)
+    int ClusterN, GemmEpilogue Epilogue)
     : GemmConfig(BlockM, BlockN, SliceK, Stages, 1, Epilogue, 16, VectorOf(Output), false)
 {
     /// <summary>Columns of a slice: a row of them is the span of the 128-byte swizzle.</summary>
@@ -36,7 +35,6 @@ internal sealed record WarpgroupGemmConfig(
 
     public override KernelSource Source => KernelText.Source<GemmSm90Args>(
         "gemm_sm90", new("ELEMENT", Element.DeviceName()), new("OUTPUT", Output.DeviceName()), new("EPILOGUE", $"k{Epilogue}"),
-        new("FOLDING", $"k{Folding}"),
         new("BLOCK_M", $"{BlockM}"), new("BLOCK_N", $"{BlockN}"), new("STAGES", $"{Stages}"), new("CONSUMERS", $"{Consumers}"),
         new("PING_PONG", PingPong ? "true" : "false"), new("CLUSTER_M", $"{ClusterM}"), new("CLUSTER_N", $"{ClusterN}"));
 

@@ -55,7 +55,7 @@ internal static class WarpgroupGemmTiles
 
     private static WarpgroupGemmConfig Config(GemmShape shape, Tile tile, (int M, int N) cluster) => new(
         shape.Element, shape.Output, tile.BlockM, tile.BlockN, tile.Stages, tile.Consumers, tile.PingPong, cluster.M, cluster.N,
-        shape.Epilogue, shape.Folding);
+        shape.Epilogue);
 
     private static GemmEstimate Estimate(WarpgroupGemmConfig config, GemmShape shape, DeviceLimits device)
     {

@@ -10,11 +10,12 @@
 // Pipeline    As gemm_sm90.cu: STAGES slices of 64 columns, of which blocks that need the same rows fetch a part each for all of them.
 // Shared      [STAGES][BLOCK_M + BLOCK_N][64], rows of 128 bytes swizzled over 8 rows; then two mbarriers for each stage. After the
 //             products, in the stages: sums as float32, [BLOCK_M][BLOCK_N + 4], which the blocks of a cluster read from each other. Where
-//             folding applies, behind the mbarriers: mean and scale of the tokens, [BLOCK_M].
+//             folding can apply, behind the mbarriers: mean and scale of the tokens, [BLOCK_M].
 // Way out     A lane has one weight of a token and shared memory turns that round: 4 columns of C a lane, whole rows of the tile a warp.
 //             16 lanes have the 64 columns of which moments are taken.
 // Roofline    2 M N K FLOP. A is asked for ceil(N / (CLUSTER_N * BLOCK_N)) times, W ceil(M / (CLUSTER_M * BLOCK_M)) times. Bound by what
 //             the second-level cache gives, and by what one multiprocessor can take. Reached: not yet measured on a GPU.
+#define WGMMA_COLUMNS BLOCK_M
 #include "cluster.cuh"
 #include "epilogue.cuh"
 #include "folding.cuh"
@@ -28,7 +29,9 @@ using Element = ELEMENT;
 using Output = OUTPUT;
 
 constexpr Epilogue kEpilogue = Epilogue::EPILOGUE;
-constexpr Folding kFolding = Folding::FOLDING;
+/// What it can do for a LayerNorm, where the launch gives moments: norm sums, or leave a copy.
+constexpr bool kCanNorm = kEpilogue == Epilogue::kBias || kEpilogue == Epilogue::kBiasGelu;
+constexpr bool kCanPrepare = kEpilogue == Epilogue::kBiasResidual;
 constexpr u32 kBlockM = BLOCK_M, kBlockN = BLOCK_N, kBlockK = 64;
 constexpr u32 kStages = STAGES;
 constexpr u32 kClusterM = CLUSTER_M, kClusterN = CLUSTER_N, kSplits = SPLITS;
@@ -47,8 +50,6 @@ constexpr u32 kReleases = kConsumers * kWarpgroupSize / kWarpSize * (kClusterM +
 
 static_assert(sizeof(Element) == 2 && (kSame<Output, Element> || kSame<Output, f32>));
 static_assert(kEpilogue != Epilogue::kBiasResidual || kSame<Output, f32>, "the residual stream is float32");
-static_assert(kFolding != Folding::kApplies || kEpilogue == Epilogue::kBias || kEpilogue == Epilogue::kBiasGelu, "a norm adds a bias");
-static_assert(kFolding != Folding::kPrepares || kEpilogue == Epilogue::kBiasResidual, "what is copied is the residual stream");
 static_assert(kRowBytes == 128, "the span of the swizzle");
 static_assert(kBlockN % 64 == 0 && kConsumers <= 3 && kBlockM % 8 == 0 && kBlockM <= (kConsumers == 3 ? 176 : 256), "sums of a lane");
 static_assert(kCluster <= 16);
@@ -62,9 +63,9 @@ struct GemmFewSm90Args {
     Output* c;                 // [m, n]
     u32 m, n, k;
     float eps;                 // of the LayerNorm that is folded
-    Moments* moments;          // of A, [m, k / 64], where folding applies; of C, [m, n / 64], where it prepares
-    const float* row_sums;     // [n]: of W, where folding applies
-    Element* copy;             // [m, n]: C for the next product, where folding prepares
+    Moments* moments;          // of A, [m, k / 64], where folding applies; of C, [m, n / 64], where it prepares; else null
+    const float* row_sums;     // [n]: of W, where folding applies, else null
+    Element* copy;             // [m, n]: C for the next product, where folding prepares, else null
 };
 
 using Sums = float[kBlockM / 2];
@@ -151,11 +152,11 @@ DEVICE void produce(const GemmFewSm90Args& args, const Ring& ring, const Work& w
     prefetch_tensor_map(args.a);
     // All stages are free in the beginning. W may be read while the kernel in front of this one runs, A may not.
     u32 ahead = min_of(work.slices, kStages);
-    for (u32 slice = 0; slice < ahead; slice++) load_w(args, ring, work, slice, slice);
+    ROLLED for (u32 slice = 0; slice < ahead; slice++) load_w(args, ring, work, slice, slice);
     wait_for_dependencies();
     Place place;
-    for (u32 slice = 0; slice < ahead; slice++, place.advance()) load_a(args, ring, work, slice, slice);
-    for (u32 slice = ahead; slice < work.slices; slice++, place.advance()) {
+    ROLLED for (u32 slice = 0; slice < ahead; slice++, place.advance()) load_a(args, ring, work, slice, slice);
+    ROLLED for (u32 slice = ahead; slice < work.slices; slice++, place.advance()) {
         mbarrier_wait_cluster(ring.empty(place.stage), place.phase ^ 1);
         load_w(args, ring, work, place.stage, slice);
         load_a(args, ring, work, place.stage, slice);
@@ -192,7 +193,7 @@ DEVICE void multiply(Sums& sums, const Ring& ring, const Work& work, u32 warpgro
     clear_sums(sums);
     Place place;
     u32 last_stage = 0;
-    for (u32 slice = 0; slice < work.slices; slice++) {
+    ROLLED for (u32 slice = 0; slice < work.slices; slice++) {
         u32 stage = place.stage;
         mbarrier_wait(ring.full(stage), place.phase);
         SharedAddress w = ring.w(stage) + warpgroup * 64 * kRowBytes, a = ring.a(stage);
@@ -244,9 +245,12 @@ DEVICE void gather(const Work& work, SharedAddress from, float (&sums)[kVector])
 DEVICE void finish_sums(
     const GemmFewSm90Args& args, const Ring& ring, u32 token, u64 place, float (&sums)[kVector], const float (&bias)[kVector],
     const float (&row_sums)[kVector]) {
-    if constexpr (kFolding == Folding::kApplies) {
-        u64 words = load_shared8(ring.scale(token));
-        RowScale scale = {as_float(static_cast<u32>(words)), as_float(static_cast<u32>(words >> 32))};
+    if constexpr (kCanNorm) {
+        RowScale scale = {0, 1};    // of no norm: the same bits as without
+        if (args.moments != nullptr) {
+            u64 words = load_shared8(ring.scale(token));
+            scale = {as_float(static_cast<u32>(words)), as_float(static_cast<u32>(words >> 32))};
+        }
         UNROLL for (u32 i = 0; i < kVector; i++) sums[i] = normed(sums[i], scale, row_sums[i], bias[i]);
         finish<kEpilogue == Epilogue::kBiasGelu ? Epilogue::kGelu : Epilogue::kNone, Output>(sums, bias, bias);
     } else {
@@ -265,7 +269,7 @@ DEVICE void finish_tile(const GemmFewSm90Args& args, const Ring& ring, const Wor
     if (column < args.n) {
         if constexpr (kEpilogue != Epilogue::kNone)
             load_floats(args.bias + column, bias);
-        if constexpr (kFolding == Folding::kApplies)
+        if (kCanNorm && args.row_sums != nullptr)
             load_floats(args.row_sums + column, row_sums);
     }
     UNROLL_TWICE for (u32 first = work.first_token; first < work.end_token; first += kStep) {
@@ -278,7 +282,7 @@ DEVICE void finish_tile(const GemmFewSm90Args& args, const Ring& ring, const Wor
             finish_sums(args, ring, token, place, values, bias, row_sums);
             store_floats(args.c + place, values);
         }
-        if constexpr (kFolding == Folding::kPrepares) {
+        if (kCanPrepare && args.copy != nullptr) {
             Moments moments = moments_of<kMomentColumns / kVector>(values);    // all lanes come to it
             if (exists) {
                 UNROLL for (u32 i = 0; i < kVector; i++) values[i] *= kCopyFactor<Element>;
@@ -303,7 +307,7 @@ KERNEL(gemm_few_sm90, GemmFewSm90Args) {
             if (elect_one())
                 produce(args, ring, work);
             warp_sync();    // barrier.cluster wants its lanes together
-        } else if constexpr (kFolding == Folding::kApplies) {
+        } else if (kCanNorm && args.moments != nullptr) {
             wait_for_dependencies();
             leave_scales(args, ring, work);
         }

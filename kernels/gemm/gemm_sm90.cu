@@ -4,7 +4,9 @@
 //             the tile: every configuration gives the same bits. Bias is float32; OUTPUT is ELEMENT, or f32 with a residual of f32; one
 //             rounding.
 // Folding     LayerNorm has no kernel of its own (folding.cuh): a product with a residual can leave a copy of C in ELEMENT and moments of
-//             every 64 columns, and a product of such a copy norms its sums.
+//             every 64 columns, and a product of such a copy norms its sums. Whether it does is decided by the launch, and nothing else
+//             differs: a norm of mean 0 and scale 1 gives the bits of none. So the few products of a pass that have no part in it need
+//             no kernel of their own.
 // Mapping     Persistent: a cluster of CLUSTER_M x CLUSTER_N blocks goes through tiles of as many BLOCK_M x BLOCK_N, in bands as in
 //             gemm.cu. One warpgroup copies; CONSUMERS warpgroups multiply, which share the rows of a tile, or (PING_PONG) take tiles in
 //             turn, so that one multiplies while the other is busy with its epilogue. A warpgroup has 64 or 128 rows of BLOCK_N sums in
@@ -18,6 +20,7 @@
 // Roofline    2 M N K FLOP. A is asked for ceil(N / (CLUSTER_N * BLOCK_N)) times, W ceil(M / (CLUSTER_M * BLOCK_M)) times; DRAM sees
 //             each once when the bands hold. With M >= 2 BLOCK_M bound by tensor cores; with few rows by reading W. Reached: not yet
 //             measured on a GPU.
+#define WGMMA_COLUMNS BLOCK_N
 #include "cluster.cuh"
 #include "epilogue.cuh"
 #include "folding.cuh"
@@ -33,11 +36,13 @@ using Element = ELEMENT;
 using Output = OUTPUT;
 
 constexpr Epilogue kEpilogue = Epilogue::EPILOGUE;
-constexpr Folding kFolding = Folding::FOLDING;
 constexpr u32 kBlockM = BLOCK_M, kBlockN = BLOCK_N, kBlockK = 64;
 constexpr u32 kStages = STAGES;
 constexpr u32 kConsumers = CONSUMERS;
 constexpr bool kPingPong = PING_PONG;
+/// What it can do for a LayerNorm, where the launch gives moments: norm sums, or leave a copy. Moments are taken within a tile.
+constexpr bool kCanNorm = kEpilogue == Epilogue::kBias || kEpilogue == Epilogue::kBiasGelu;
+constexpr bool kCanPrepare = kEpilogue == Epilogue::kBiasResidual && kBlockN % kMomentColumns == 0;
 constexpr u32 kClusterM = CLUSTER_M, kClusterN = CLUSTER_N, kCluster = kClusterM * kClusterN;
 constexpr u32 kThreads = (kConsumers + 1) * kWarpgroupSize;
 constexpr u32 kBlocksPerSm = 1;
@@ -59,8 +64,6 @@ constexpr u32 kReleases = (kPingPong ? 1 : kConsumers) * kWarpgroupSize / kWarpS
 
 static_assert(sizeof(Element) == 2 && (kSame<Output, Element> || kSame<Output, f32>));
 static_assert(kEpilogue != Epilogue::kBiasResidual || kSame<Output, f32>, "the residual stream is float32");
-static_assert(kFolding != Folding::kApplies || kEpilogue == Epilogue::kBias || kEpilogue == Epilogue::kBiasGelu, "a norm adds a bias");
-static_assert(kFolding != Folding::kPrepares || (kEpilogue == Epilogue::kBiasResidual && kBlockN % kMomentColumns == 0), "whole moments");
 static_assert(kRowBytes == 128, "the span of the swizzle");
 static_assert(kBlockN % 32 == 0 && kBlockN <= 256 && kWarpgroupRows % 64 == 0, "what fragments and their exchange are made for");
 static_assert(kConsumers == 2 || (kConsumers == 3 && !kPingPong), "what the registers are divided for");
@@ -75,9 +78,9 @@ struct GemmSm90Args {
     Output* c;                 // [m, n]
     u32 m, n, k;
     u32 band;                  // tile rows of a band, of clusters
-    Moments* moments;          // of A, [m, k / 64], where folding applies; of C, [m, n / 64], where it prepares
-    const float* row_sums;     // [n]: of W, where folding applies
-    Element* copy;             // [m, n]: C for the next product, where folding prepares
+    Moments* moments;          // of A, [m, k / 64], where folding applies; of C, [m, n / 64], where it prepares; else null
+    const float* row_sums;     // [n]: of W, where folding applies, else null
+    Element* copy;             // [m, n]: C for the next product, where folding prepares, else null
     float eps;                 // of the LayerNorm that is folded
 };
 
@@ -148,14 +151,14 @@ DEVICE void produce(const GemmSm90Args& args, const Ring& ring, const Schedule& 
     // All stages are free in the beginning. W may be read while the kernel in front of this one runs, A may not.
     u32 ahead = min_of(schedule.slices, kStages);
     TileOrigin tile = schedule.origin(schedule.first());
-    for (u32 slice = 0; slice < ahead; slice++) load_w(args, ring, schedule, slice, tile.column, slice);
+    ROLLED for (u32 slice = 0; slice < ahead; slice++) load_w(args, ring, schedule, slice, tile.column, slice);
     wait_for_dependencies();
     Place place;
-    for (u32 slice = 0; slice < ahead; slice++, place.advance()) load_a(args, ring, schedule, slice, tile.row, slice);
+    ROLLED for (u32 slice = 0; slice < ahead; slice++, place.advance()) load_a(args, ring, schedule, slice, tile.row, slice);
     u32 slice = ahead;
     for (u32 number = schedule.first(); number < schedule.count(); number += schedule.step()) {
         tile = schedule.origin(number);
-        for (; slice < schedule.slices; slice++, place.advance()) {
+        ROLLED for (; slice < schedule.slices; slice++, place.advance()) {
             mbarrier_wait_cluster(ring.empty(place.stage), place.phase ^ 1);
             load_w(args, ring, schedule, place.stage, tile.column, slice);
             load_a(args, ring, schedule, place.stage, tile.row, slice);
@@ -187,8 +190,12 @@ DEVICE u32 row_of(TileOrigin tile, u32 first_row, u32 i) {
     return tile.row + first_row + warp_index() % 4 * 16 + lane_index() / 4 + 64 * (i / 2) + 8 * (i % 2);
 }
 
-/// What LayerNorm does to this lane's rows. Behind the last row it is that row again.
+/// What LayerNorm does to this lane's rows; where it is not folded, nothing. Behind the last row it is that row again.
 DEVICE void load_scales(const GemmSm90Args& args, RowScales& scales, TileOrigin tile, u32 first_row) {
+    if (args.moments == nullptr) {
+        UNROLL for (u32 i = 0; i < kRowsOfLane; i++) scales[i] = {0, 1};
+        return;
+    }
     u32 rows[kRowsOfLane];
     UNROLL for (u32 i = 0; i < kRowsOfLane; i++) rows[i] = min_of(row_of(tile, first_row, i), args.m - 1);
     load_row_scales<Element>(scales, args.moments, rows, args.k / kMomentColumns, args.eps);
@@ -202,7 +209,7 @@ DEVICE void multiply(
         UNROLL for (u32 j = 0; j < kBlockN / 2; j++) sums[i][j] = 0;
     }
     u32 last_stage = 0;
-    for (u32 slice = 0; slice < schedule.slices; slice++) {
+    ROLLED for (u32 slice = 0; slice < schedule.slices; slice++) {
         u32 stage = place.stage;
         mbarrier_wait(ring.full(stage), place.phase);
         SharedAddress a = ring.a(stage) + first_row * kRowBytes, w = ring.w(stage);
@@ -260,13 +267,14 @@ DEVICE void store_moments(const GemmSm90Args& args, const Sums& sums, TileOrigin
 }
 
 /// This lane's sums of the j-th 8 columns of the tile become those of normed rows, with their bias: in their place, as they are most of
-/// what registers hold.
+/// what registers hold. With the scales of no norm they are the same, bit by bit.
 DEVICE void norm_columns(const GemmSm90Args& args, Sums& sums, const RowScales& scales, TileOrigin tile, u32 j) {
     u32 column = tile.column + 8 * j + lane_index() % 4 * 2;
     float bias[2] = {}, row_sums[2] = {};
     if (column < args.n) {
         load_floats(args.bias + column, bias);
-        load_floats(args.row_sums + column, row_sums);
+        if (args.row_sums != nullptr)
+            load_floats(args.row_sums + column, row_sums);
     }
     UNROLL for (u32 i = 0; i < kRowsOfLane; i++) {
         float* sum = &sums[i / 2][4 * j + 2 * (i % 2)];
@@ -277,12 +285,12 @@ DEVICE void norm_columns(const GemmSm90Args& args, Sums& sums, const RowScales& 
 /// The warpgroup's rows on their way out.
 DEVICE void finish_tile(const GemmSm90Args& args, Sums& sums, const RowScales& scales, TileOrigin tile, u32 first_row) {
     constexpr Epilogue kOfNormed = kEpilogue == Epilogue::kBiasGelu ? Epilogue::kGelu : Epilogue::kNone;
-    constexpr Epilogue kOfSums = kFolding == Folding::kApplies ? kOfNormed
+    constexpr Epilogue kOfSums = kCanNorm ? kOfNormed
         : kEpilogue == Epilogue::kBiasResidual ? Epilogue::kBias : kEpilogue;
     constexpr u32 kGroup = QuadExchange<Output>::kGroup;    // columns / 8 that four lanes exchange among themselves
     UNROLL for (u32 j = 0; j < kBlockN / 8; j += kGroup) {
         float bias[kGroup][2] = {};
-        if constexpr (kFolding == Folding::kApplies) {
+        if constexpr (kCanNorm) {
             UNROLL for (u32 i = 0; i < kGroup; i++) norm_columns(args, sums, scales, tile, j + i);
         } else if constexpr (kOfSums != Epilogue::kNone) {
             UNROLL for (u32 i = 0; i < kGroup; i++) {
@@ -306,15 +314,15 @@ DEVICE void finish_tile(const GemmSm90Args& args, Sums& sums, const RowScales& s
                 if constexpr (kEpilogue == Epilogue::kBiasResidual)
                     words = add_floats(words, load16(args.residual + place));
                 store_global16(args.c + place, words);
-                if constexpr (kFolding == Folding::kPrepares)
+                if (kCanPrepare && args.copy != nullptr)
                     store_copy(args.copy + place, words);
             }
             // In the place of the lane's sums of these columns, which are done with: moments are taken of them.
-            if constexpr (kFolding == Folding::kPrepares)
+            if constexpr (kCanPrepare)
                 keep(&sums[i / 2][4 * j + 2 * (i % 2)], words);
         }
-        if constexpr (kFolding == Folding::kPrepares) {
-            if ((j + kGroup) % (kMomentColumns / 8) == 0)
+        if constexpr (kCanPrepare) {
+            if ((j + kGroup) % (kMomentColumns / 8) == 0 && args.moments != nullptr)
                 store_moments(args, sums, tile, first_row, j + kGroup - kMomentColumns / 8);
         }
     }
@@ -338,7 +346,7 @@ DEVICE void consume(const GemmSm90Args& args, const Ring& ring, const Schedule& 
         // While the first slices come, or the other warpgroup multiplies; a tile that is not its block's first waits for it where
         // warpgroups share tiles.
         RowScales scales = {};
-        if constexpr (kFolding == Folding::kApplies)
+        if constexpr (kCanNorm)
             load_scales(args, scales, tile, first_row);
         if constexpr (kPingPong) {
             if (number != schedule.first())

@@ -27,6 +27,8 @@ EMULATED_EXPORT const u32 emulated_architecture = PIXIO_EMULATED_ARCHITECTURE;
 #define UNROLL _Pragma("GCC unroll 64")
 /// Twice only, where all of a loop at once would take too many registers.
 #define UNROLL_TWICE _Pragma("GCC unroll 2")
+/// Never, nor a first turn apart: loops whose turns wait for something. Copies of their body would gain nothing and take the compiler long.
+#define ROLLED _Pragma("GCC unroll 1")
 #else
 #define DEVICE __device__ __forceinline__
 #define DEVICE_MEMBER __device__ __forceinline__
@@ -35,6 +37,7 @@ EMULATED_EXPORT const u32 emulated_architecture = PIXIO_EMULATED_ARCHITECTURE;
 #define KERNEL(name, Args) extern "C" __global__ void __launch_bounds__(kThreads, kBlocksPerSm) name(const __grid_constant__ Args args)
 #define UNROLL _Pragma("unroll")
 #define UNROLL_TWICE _Pragma("unroll 2")
+#define ROLLED _Pragma("unroll 1")
 #endif
 
 constexpr u32 kWarpSize = 32;

@@ -9,9 +9,6 @@
 #include "memory.cuh"
 #include "reduce.cuh"
 
-/// What a product does for a LayerNorm: nothing; it is normed by it (A is the copy of the stream); or it leaves copy and moments.
-enum class Folding { kNone, kApplies, kPrepares };
-
 /// Columns of a row that moments are taken of: the same whatever the tile, so that every tile gives the same bits.
 constexpr u32 kMomentColumns = 64;
 

@@ -71,37 +71,54 @@
 #define WGMMA_SUMS_248 WGMMA_SUMS_240, WGMMA_FLOATS(120)
 #define WGMMA_SUMS_256 WGMMA_SUMS_248, WGMMA_FLOATS(124)
 
-// X(columns, numbers of up to seven operands behind the sums) for every number of columns.
+// Of each number of columns: X(columns, numbers of up to seven operands behind the sums).
+#define WGMMA_SHAPE_8(X) X(8, 4, 5, 6, 7, 8, 9, 10)
+#define WGMMA_SHAPE_16(X) X(16, 8, 9, 10, 11, 12, 13, 14)
+#define WGMMA_SHAPE_24(X) X(24, 12, 13, 14, 15, 16, 17, 18)
+#define WGMMA_SHAPE_32(X) X(32, 16, 17, 18, 19, 20, 21, 22)
+#define WGMMA_SHAPE_40(X) X(40, 20, 21, 22, 23, 24, 25, 26)
+#define WGMMA_SHAPE_48(X) X(48, 24, 25, 26, 27, 28, 29, 30)
+#define WGMMA_SHAPE_56(X) X(56, 28, 29, 30, 31, 32, 33, 34)
+#define WGMMA_SHAPE_64(X) X(64, 32, 33, 34, 35, 36, 37, 38)
+#define WGMMA_SHAPE_72(X) X(72, 36, 37, 38, 39, 40, 41, 42)
+#define WGMMA_SHAPE_80(X) X(80, 40, 41, 42, 43, 44, 45, 46)
+#define WGMMA_SHAPE_88(X) X(88, 44, 45, 46, 47, 48, 49, 50)
+#define WGMMA_SHAPE_96(X) X(96, 48, 49, 50, 51, 52, 53, 54)
+#define WGMMA_SHAPE_104(X) X(104, 52, 53, 54, 55, 56, 57, 58)
+#define WGMMA_SHAPE_112(X) X(112, 56, 57, 58, 59, 60, 61, 62)
+#define WGMMA_SHAPE_120(X) X(120, 60, 61, 62, 63, 64, 65, 66)
+#define WGMMA_SHAPE_128(X) X(128, 64, 65, 66, 67, 68, 69, 70)
+#define WGMMA_SHAPE_136(X) X(136, 68, 69, 70, 71, 72, 73, 74)
+#define WGMMA_SHAPE_144(X) X(144, 72, 73, 74, 75, 76, 77, 78)
+#define WGMMA_SHAPE_152(X) X(152, 76, 77, 78, 79, 80, 81, 82)
+#define WGMMA_SHAPE_160(X) X(160, 80, 81, 82, 83, 84, 85, 86)
+#define WGMMA_SHAPE_168(X) X(168, 84, 85, 86, 87, 88, 89, 90)
+#define WGMMA_SHAPE_176(X) X(176, 88, 89, 90, 91, 92, 93, 94)
+#define WGMMA_SHAPE_184(X) X(184, 92, 93, 94, 95, 96, 97, 98)
+#define WGMMA_SHAPE_192(X) X(192, 96, 97, 98, 99, 100, 101, 102)
+#define WGMMA_SHAPE_200(X) X(200, 100, 101, 102, 103, 104, 105, 106)
+#define WGMMA_SHAPE_208(X) X(208, 104, 105, 106, 107, 108, 109, 110)
+#define WGMMA_SHAPE_216(X) X(216, 108, 109, 110, 111, 112, 113, 114)
+#define WGMMA_SHAPE_224(X) X(224, 112, 113, 114, 115, 116, 117, 118)
+#define WGMMA_SHAPE_232(X) X(232, 116, 117, 118, 119, 120, 121, 122)
+#define WGMMA_SHAPE_240(X) X(240, 120, 121, 122, 123, 124, 125, 126)
+#define WGMMA_SHAPE_248(X) X(248, 124, 125, 126, 127, 128, 129, 130)
+#define WGMMA_SHAPE_256(X) X(256, 128, 129, 130, 131, 132, 133, 134)
+
+// X for every number of columns. A source that has only one names it ahead as WGMMA_COLUMNS: to read all of them takes the compiler as
+// long as a small kernel.
+#ifdef WGMMA_COLUMNS
+#define WGMMA_SHAPE_OF(columns) WGMMA_SHAPE_##columns
+#define WGMMA_SHAPE_NAMED(columns) WGMMA_SHAPE_OF(columns)
+#define WGMMA_FOR_EVERY_SHAPE(X) WGMMA_SHAPE_NAMED(WGMMA_COLUMNS)(X)
+#else
 #define WGMMA_FOR_EVERY_SHAPE(X) \
-    X(8, 4, 5, 6, 7, 8, 9, 10) \
-    X(16, 8, 9, 10, 11, 12, 13, 14) \
-    X(24, 12, 13, 14, 15, 16, 17, 18) \
-    X(32, 16, 17, 18, 19, 20, 21, 22) \
-    X(40, 20, 21, 22, 23, 24, 25, 26) \
-    X(48, 24, 25, 26, 27, 28, 29, 30) \
-    X(56, 28, 29, 30, 31, 32, 33, 34) \
-    X(64, 32, 33, 34, 35, 36, 37, 38) \
-    X(72, 36, 37, 38, 39, 40, 41, 42) \
-    X(80, 40, 41, 42, 43, 44, 45, 46) \
-    X(88, 44, 45, 46, 47, 48, 49, 50) \
-    X(96, 48, 49, 50, 51, 52, 53, 54) \
-    X(104, 52, 53, 54, 55, 56, 57, 58) \
-    X(112, 56, 57, 58, 59, 60, 61, 62) \
-    X(120, 60, 61, 62, 63, 64, 65, 66) \
-    X(128, 64, 65, 66, 67, 68, 69, 70) \
-    X(136, 68, 69, 70, 71, 72, 73, 74) \
-    X(144, 72, 73, 74, 75, 76, 77, 78) \
-    X(152, 76, 77, 78, 79, 80, 81, 82) \
-    X(160, 80, 81, 82, 83, 84, 85, 86) \
-    X(168, 84, 85, 86, 87, 88, 89, 90) \
-    X(176, 88, 89, 90, 91, 92, 93, 94) \
-    X(184, 92, 93, 94, 95, 96, 97, 98) \
-    X(192, 96, 97, 98, 99, 100, 101, 102) \
-    X(200, 100, 101, 102, 103, 104, 105, 106) \
-    X(208, 104, 105, 106, 107, 108, 109, 110) \
-    X(216, 108, 109, 110, 111, 112, 113, 114) \
-    X(224, 112, 113, 114, 115, 116, 117, 118) \
-    X(232, 116, 117, 118, 119, 120, 121, 122) \
-    X(240, 120, 121, 122, 123, 124, 125, 126) \
-    X(248, 124, 125, 126, 127, 128, 129, 130) \
-    X(256, 128, 129, 130, 131, 132, 133, 134)
+    WGMMA_SHAPE_8(X) WGMMA_SHAPE_16(X) WGMMA_SHAPE_24(X) WGMMA_SHAPE_32(X) \
+    WGMMA_SHAPE_40(X) WGMMA_SHAPE_48(X) WGMMA_SHAPE_56(X) WGMMA_SHAPE_64(X) \
+    WGMMA_SHAPE_72(X) WGMMA_SHAPE_80(X) WGMMA_SHAPE_88(X) WGMMA_SHAPE_96(X) \
+    WGMMA_SHAPE_104(X) WGMMA_SHAPE_112(X) WGMMA_SHAPE_120(X) WGMMA_SHAPE_128(X) \
+    WGMMA_SHAPE_136(X) WGMMA_SHAPE_144(X) WGMMA_SHAPE_152(X) WGMMA_SHAPE_160(X) \
+    WGMMA_SHAPE_168(X) WGMMA_SHAPE_176(X) WGMMA_SHAPE_184(X) WGMMA_SHAPE_192(X) \
+    WGMMA_SHAPE_200(X) WGMMA_SHAPE_208(X) WGMMA_SHAPE_216(X) WGMMA_SHAPE_224(X) \
+    WGMMA_SHAPE_232(X) WGMMA_SHAPE_240(X) WGMMA_SHAPE_248(X) WGMMA_SHAPE_256(X)
+#endif

@@ -17,8 +17,7 @@ internal sealed class WaveTable(IReadOnlyList<CudaLaunch> launches, GpuDeviceInf
     [
         .. launches.Select(launch => launch.Product).OfType<GemmShape>().Distinct()
             .Where(shape => WarpgroupGemmTiles.Allows(shape, DeviceLimits.Of(device)))
-            .Select(shape => (
-                shape, GemmKernel.Estimates(shape, DeviceLimits.Of(device), fast).OrderBy(estimate => estimate.Cycles).ToArray())),
+            .Select(shape => (shape, ChosenFirst(shape, [.. GemmKernel.Estimates(shape, DeviceLimits.Of(device), fast)]))),
     ];
 
     /// <summary>A row for each of the fastest configurations of every product, the chosen one first.</summary>
@@ -64,6 +63,12 @@ internal sealed class WaveTable(IReadOnlyList<CudaLaunch> launches, GpuDeviceInf
         }
 
         json.WriteEndArray();
+    }
+
+    private static GemmEstimate[] ChosenFirst(GemmShape shape, GemmEstimate[] estimates)
+    {
+        GemmEstimate chosen = Sm90GemmChoice.Of(shape, estimates);
+        return [chosen, .. estimates.Where(estimate => estimate != chosen).OrderBy(estimate => estimate.Cycles)];
     }
 
     private double Seconds(GemmEstimate estimate) => estimate.Cycles / (1e3 * device.ClockKHz);

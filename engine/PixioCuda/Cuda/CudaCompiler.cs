@@ -82,7 +82,8 @@ internal sealed class CudaCompiler(
             (stream, memory) => kernel.Launch(stream, stored, memory.Arena[table].As<float>()));
     }
 
-    private CudaStep Linear(LinearOp op)
+    /// <summary>What a product is to the kernels.</summary>
+    internal static GemmShape ProductOf(LinearOp op, CudaTensorTypes types, Precision precision)
     {
         GemmEpilogue epilogue = (op.Bias, op.Gelu, op.Residual) switch
         {
@@ -92,12 +93,17 @@ internal sealed class CudaCompiler(
             (not null, false, not null) => GemmEpilogue.BiasResidual,
             _ => throw new NotSupportedException($"There is no CUDA kernel for the product {op.Output}: its bias, GELU and residual do not go together."),
         };
-        GemmShape shape = new(
-            op.Output.Rows, op.Output.Columns, op.Input.Columns, precision.Element(), _types[op.Output], epilogue,
-            op.Residual is null ? ElementType.F32 : _types[op.Residual])
+        return new(
+            op.Output.Rows, op.Output.Columns, op.Input.Columns, precision.Element(), types[op.Output], epilogue,
+            op.Residual is null ? ElementType.F32 : types[op.Residual])
         {
             Folding = op.Moments is not null ? GemmFolding.Applies : op.Copy is not null ? GemmFolding.Prepares : GemmFolding.None,
         };
+    }
+
+    private CudaStep Linear(LinearOp op)
+    {
+        GemmShape shape = ProductOf(op, _types, precision);
         if (!_products.TryGetValue(shape, out GemmKernel? kernel))
             _products.Add(shape, kernel = new GemmKernel(device, shape, fast: fast));
         DevicePointer<byte> weight = weights.Matrix(op.Weight);

@@ -97,7 +97,9 @@ public sealed class ProfileCommandTests
             JsonElement[] configurations = [.. product.GetProperty("configurations").EnumerateArray()];
             double[] cycles = [.. configurations.Select(config => config.GetProperty("cycles").GetDouble())];
             Assert.True(cycles.Length > 10, "few configurations");
-            Assert.Equal(cycles.Order(), cycles);
+            // The chosen one first: none is expected to take less time, but for what cannot be told apart.
+            Assert.Equal(cycles[1..].Order(), cycles[1..]);
+            Assert.InRange(cycles[0], cycles.Min(), 1.2 * cycles.Min());
         });
         // What was chosen is what the table has first.
         string[] kernels = [.. document.RootElement.GetProperty("launches").EnumerateArray().Select(Kernel)];
@@ -106,8 +108,8 @@ public sealed class ProfileCommandTests
         {
             string[] tile = name.Split('-')[1].Split('x');
             string defines = $"BLOCK_M={tile[0]}, BLOCK_N={tile[1]}, ";
-            Assert.Contains(kernels, kernel => kernel.StartsWith("gemm_sm90 ", StringComparison.Ordinal)
-                && kernel.Contains(defines, StringComparison.Ordinal));
+            string entry = name.StartsWith("few-", StringComparison.Ordinal) ? "gemm_few_sm90 " : "gemm_sm90 ";
+            Assert.Contains(kernels, kernel => kernel.StartsWith(entry, StringComparison.Ordinal) && kernel.Contains(defines, StringComparison.Ordinal));
         });
         string text = PixioRun.Of("profile", "--model", Model, "--batch", "3", "--plan", "-q").Out;
         Assert.All(names, name => Assert.Contains($" {name} ", text, StringComparison.Ordinal));

@@ -139,7 +139,7 @@ int nvrtcCompileProgram(Program* program, int count, const char* const* options)
             architecture = option.substr(arch_option.size());
         else if (option.rfind("-D", 0) == 0)
             command.push_back(option);
-        else if (option.rfind("--std=", 0) != 0 && option != "-default-device" && option != "--no-source-include" && option.rfind("--ptxas-options", 0) != 0)
+        else if (option.rfind("--std=", 0) != 0 && option != "-default-device" && option != "--no-source-include" && option != "--minimal" && option.rfind("--ptxas-options", 0) != 0)
             return program->log = "the emulated NVRTC does not know the option " + option, kInvalidOption;
     }
     std::string number = architecture.substr(0, architecture.find_first_not_of("0123456789"));
