@@ -97,7 +97,7 @@ internal static class TileTimes
         ];
         // On all cores: compiling takes longer than measuring.
         Parallel.ForEach(estimates, estimate => device.LoadKernel(estimate.Config.Source));
-        GemmEstimate choice = estimates.MinBy(estimate => estimate.Cycles)!;
+        GemmConfig choice = GemmKernel.SelectConfig(shape, limits, fast);
         List<(GemmEstimate Estimate, double Seconds, bool IsSame)> measured = [];
         byte[]? first = null;
         foreach (GemmEstimate estimate in estimates)
@@ -124,7 +124,7 @@ internal static class TileTimes
 
         foreach ((GemmEstimate estimate, double seconds, bool isSame) in measured.OrderBy(pair => pair.Seconds))
         {
-            string chosen = ReferenceEquals(estimate, choice) ? " (chosen)" : "";
+            string chosen = estimate.Config == choice ? " (chosen)" : "";
             Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
                 $"| {batch} | {name} | {estimate.Config.Name}{chosen} | {1e6 * seconds:F1} | {1e-12 * shape.Flops / seconds:F0} | "
                 + $"{1e3 * estimate.Cycles / device.Info.ClockKHz:F1} | {(isSame ? "same" : "others")} |"));

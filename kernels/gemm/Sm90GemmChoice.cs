@@ -21,11 +21,24 @@ internal static class Sm90GemmChoice
     /// <param name="estimates">What it can have, at least one.</param>
     public static GemmEstimate Of(GemmShape shape, IEnumerable<GemmEstimate> estimates)
     {
-        GemmEstimate[] all = [.. estimates];
-        GemmEstimate fastest = all.MinBy(estimate => estimate.Cycles)!;
+        List<GemmEstimate> all = [.. estimates];
+        GemmEstimate fastest = all[0];
+        foreach (GemmEstimate estimate in all)
+        {
+            if (estimate.Cycles < fastest.Cycles)
+                fastest = estimate;
+        }
+
         double limit = fastest.Cycles * (IsOfOneBlock(shape) ? TieOfOneBlock : Tie);
-        return all.Where(estimate => estimate.Cycles <= limit).Select(estimate => (Estimate: estimate, Place: Array.IndexOf(Order, estimate.Config.Name)))
-            .Where(known => known.Place >= 0).OrderBy(known => known.Place).Select(known => known.Estimate).FirstOrDefault(fastest);
+        (GemmEstimate choice, int place) = (fastest, Order.Length);
+        foreach (GemmEstimate estimate in all)
+        {
+            int known = estimate.Cycles <= limit ? Array.IndexOf(Order, estimate.Config.Name, 0, place) : -1;
+            if (known >= 0)
+                (choice, place) = (estimate, known);
+        }
+
+        return choice;
     }
 
     private static bool IsOfOneBlock(GemmShape shape)
