@@ -144,7 +144,7 @@ internal sealed partial class ProfileReport(
         return [.. facts];
     }
 
-    private WaveTable Waves => new(launches, model.CudaDevice!, model.IsFast);
+    private WaveTable Waves => new(launches, model.CudaLimits!, model.CudaDevice!.ClockKHz, model.IsFast);
 
     private static string[] PlanRow(CudaLaunch launch) =>
     [

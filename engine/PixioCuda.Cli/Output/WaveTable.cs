@@ -1,14 +1,13 @@
 using System.Globalization;
 using System.Text.Json;
 using PixioCuda.Cuda;
-using PixioCuda.Interop;
 using PixioCuda.Kernels;
 
 namespace PixioCuda.Cli.Output;
 
 /// <summary>How the configurations of the matrix products were chosen, on devices where a table of waves does that (compute
 /// capability 9.0).</summary>
-internal sealed class WaveTable(IReadOnlyList<CudaLaunch> launches, GpuDeviceInfo device, bool fast)
+internal sealed class WaveTable(IReadOnlyList<CudaLaunch> launches, DeviceLimits device, int clockKHz, bool fast)
 {
     // What is printed of each product; JSON has all.
     private const int PrintedRows = 4;
@@ -16,8 +15,8 @@ internal sealed class WaveTable(IReadOnlyList<CudaLaunch> launches, GpuDeviceInf
     private readonly (GemmShape Shape, GemmEstimate[] Estimates)[] _products =
     [
         .. launches.Select(launch => launch.Product).OfType<GemmShape>().Distinct()
-            .Where(shape => WarpgroupGemmTiles.Allows(shape, DeviceLimits.Of(device)))
-            .Select(shape => (shape, ChosenFirst(shape, [.. GemmKernel.Estimates(shape, DeviceLimits.Of(device), fast)]))),
+            .Where(shape => WarpgroupGemmTiles.Allows(shape, device))
+            .Select(shape => (shape, ChosenFirst(shape, [.. GemmKernel.Estimates(shape, device, fast)]))),
     ];
 
     /// <summary>A row for each of the fastest configurations of every product, the chosen one first.</summary>
@@ -71,7 +70,7 @@ internal sealed class WaveTable(IReadOnlyList<CudaLaunch> launches, GpuDeviceInf
         return [chosen, .. estimates.Where(estimate => estimate != chosen).OrderBy(estimate => estimate.Cycles)];
     }
 
-    private double Seconds(GemmEstimate estimate) => estimate.Cycles / (1e3 * device.ClockKHz);
+    private double Seconds(GemmEstimate estimate) => estimate.Cycles / (1e3 * clockKHz);
 
     private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }

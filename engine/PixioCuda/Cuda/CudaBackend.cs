@@ -44,6 +44,9 @@ internal sealed class CudaBackend : IEncoderBackend
     /// <summary>The device.</summary>
     public GpuDeviceInfo Device => _device.Info;
 
+    /// <summary>What the choice of kernels keeps to.</summary>
+    public DeviceLimits Limits => DeviceLimits.Of(_device);
+
     /// <summary>Whether bits may depend on the batch.</summary>
     public bool IsFast => _fast;
 

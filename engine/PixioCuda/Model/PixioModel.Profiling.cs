@@ -1,5 +1,6 @@
 using PixioCuda.Cuda;
 using PixioCuda.Interop;
+using PixioCuda.Kernels;
 
 namespace PixioCuda;
 
@@ -8,6 +9,9 @@ public sealed partial class PixioModel
 {
     /// <summary>The CUDA device that the model is on, or null.</summary>
     internal GpuDeviceInfo? CudaDevice => (_backend as CudaBackend)?.Device;
+
+    /// <summary>What the choice of its kernels keeps to; null on the CPU.</summary>
+    internal DeviceLimits? CudaLimits => (_backend as CudaBackend)?.Limits;
 
     /// <summary>What bringing the weights to the CUDA device took; null on the CPU.</summary>
     internal TimeSpan? CudaWeightTime => (_backend as CudaBackend)?.WeightTime;

@@ -43,7 +43,10 @@ public sealed class CudaModelTests
     [MemberData(nameof(Cases))]
     public void Fast_small_batches_are_as_accurate_as_the_official_code(string folder, string caseName)
     {
-        foreach (PixioPrecision precision in new[] { PixioPrecision.BF16, PixioPrecision.FP16 })
+        // The kernels differ in nothing else: one precision for each model, and both for one.
+        PixioPrecision[] precisions = folder == "tiny" ? [PixioPrecision.BF16, PixioPrecision.FP16]
+            : [folder == "tiny-massive" ? PixioPrecision.FP16 : PixioPrecision.BF16];
+        foreach (PixioPrecision precision in precisions)
             Check(folder, caseName, precision, fast: true);
     }
 
