@@ -23,5 +23,9 @@ internal static class DefaultModeConfigs
     public static GemmConfig OfWarpgroups(GemmShape shape)
         => WarpgroupGemmTiles.Candidates(shape, DeviceLimits.H200).MinBy(estimate => estimate.Cycles)!.Config;
 
+    /// <summary>And what gemm_few_sm90.cu would be, where it can be taken.</summary>
+    public static GemmConfig OfFewRows(GemmShape shape)
+        => FewRowsGemmTiles.Candidates(shape, DeviceLimits.H200, splitsK: false).MinBy(estimate => estimate.Cycles)!.Config;
+
     private static IEnumerable<GemmConfig> Every(GemmConfig[] configs, int nth) => configs.Where((_, number) => number % nth == 0);
 }

@@ -10,8 +10,8 @@ public sealed class GemmFullWidthTests
     // Few, for the oracle's sake: the kernel does a whole tile of 64 in any case.
     private const int Rows = 9;
 
-    /// <summary>The products of one block of each preset, for a small picture: in bf16 by gemm_sm90.cu, in fp16 by what is chosen for few
-    /// rows.</summary>
+    /// <summary>The products of one block of each preset, for a small picture: in bf16 by gemm_sm90.cu, in fp16 by
+    /// gemm_few_sm90.cu.</summary>
     [Theory]
     [Trait("Category", "Full width")]
     [InlineData(768)]
@@ -27,8 +27,8 @@ public sealed class GemmFullWidthTests
             (GemmCase bf16, GemmCase f16) = GemmCase.InBothHalves(shape);
             foreach (GemmCase test in (GemmCase[])[bf16, f16])
             {
-                GemmKernel kernel = new(device, test.Shape, test == bf16 ? DefaultModeConfigs.OfWarpgroups(test.Shape) : null);
-                Assert.Equal(test == bf16, kernel.Config is WarpgroupGemmConfig);
+                GemmConfig config = test == bf16 ? DefaultModeConfigs.OfWarpgroups(test.Shape) : DefaultModeConfigs.OfFewRows(test.Shape);
+                GemmKernel kernel = new(device, test.Shape, config);
                 // As GemmWarpgroupKernelTests has it.
                 double share = (shape.HasResidual ? 2 : 1) + (4 / Math.Sqrt((double)shape.M * shape.N));
                 test.Check(test.Run(device, kernel, (ulong)width), share);

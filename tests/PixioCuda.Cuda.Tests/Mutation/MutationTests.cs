@@ -9,7 +9,7 @@ namespace PixioCuda.Cuda.Tests;
 [Trait(Emulator.Category, Emulator.Only)]
 public sealed class MutationTests(ITestOutputHelper output)
 {
-    private const int SampleSize = 10;
+    private const int SampleSize = 6;
 
     private static readonly string ListPath = Path.Combine(Repository.Root, "tests", "mutants.json");
 
