@@ -55,10 +55,10 @@ internal sealed class GemmKernel
 
     public GemmConfig Config { get; }
 
-    /// <summary>The configuration that is expected to be fastest (<see cref="GemmTiles"/>, on sm_90 <see cref="WarpgroupGemmTiles"/> where
-    /// it can be, where <see cref="Sm90GemmChoice"/> decides among equals); of the portable ones within a tenth of it, which the estimate
-    /// cannot tell apart, the one with the largest tile, since that asks least of the caches. With <paramref name="fast"/> also those of
-    /// <see cref="FewRowsGemmTiles"/>, whose bits are others.</summary>
+    /// <summary>The configuration that is expected to be fastest: on sm_90, where it can be, of <see cref="WarpgroupGemmTiles"/> and
+    /// <see cref="FewRowsGemmTiles"/>, with <paramref name="fast"/> also of those that share K, whose bits are others, and among equals by
+    /// <see cref="Sm90GemmChoice"/>; else of <see cref="GemmTiles"/>, of which within a tenth of the fastest, which the estimate cannot tell
+    /// apart, the one with the largest tile, since that asks least of the caches.</summary>
     /// <exception cref="ArgumentException">The shape is none of a matrix product.</exception>
     /// <exception cref="NotSupportedException">There is no kernel for it.</exception>
     public static GemmConfig SelectConfig(GemmShape shape, DeviceLimits device, bool fast = false)

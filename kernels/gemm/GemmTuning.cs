@@ -6,7 +6,7 @@ internal static class GemmTuning
     public const string Variable = "PIXIO_GEMM_CONFIG";
 
     /// <summary>The configuration that the variable names for a product, as <see cref="GemmConfig.Name"/>; null where it is not set, or
-    /// where the product does not go this way. With <paramref name="fast"/> those of gemm_few_sm90.cu can be named too; all others give the
+    /// where the product does not go this way. With <paramref name="fast"/> those that share K can be named too; all others give the
     /// same bits.</summary>
     /// <exception cref="ArgumentException">There is no configuration of that name for the product.</exception>
     public static GemmConfig? Chosen(GemmShape shape, DeviceLimits device, bool fast = false)
