@@ -19,9 +19,9 @@ public sealed record PixioModelOptions
     public GemmProvider Gemm { get; init; }
 
     /// <summary>Whether products of few rows (up to some pictures of 256 x 256) may sum in other orders, which takes less time. Outputs are
-    /// then as accurate, and the same bits whenever the same batch is run on the same GPU, but a picture's bits may depend on its batch: with
-    /// <see cref="SplitBatches"/> on the parts, with <c>EmbedAsync</c> on who else asks. Only our own products in half precision on compute
-    /// capability 9.0 have such a way; everywhere else it has no effect, and <see cref="PixioModel.Device"/> does not name it.</summary>
+    /// then as accurate, and the same bits whenever the same batch is run on the same GPU, but a picture's bits may depend on its batch:
+    /// with <see cref="SplitBatches"/> on the parts, with <c>EmbedAsync</c> on who else asks. Only our own products in half precision on
+    /// compute capability 9.0 have such a way; everywhere else it has no effect, and <see cref="PixioModel.Device"/> does not name it.</summary>
     public bool Fast { get; init; }
 
     /// <summary>How many runs a CUDA device does at a time, each with a stream and memory of its own; later callers wait.</summary>
